@@ -240,7 +240,21 @@ export const meaningGroups: ReadonlyArray<MeaningGroup> = [
         meaning:
           "The models file. It names the variable of each provider's key (`api_key_env`), for example `DEEPINFRA_API_KEY`; a provider without its key is unavailable."
       },
-      ROUTER_STORE_CONTENT: { meaning: "Whether the history keeps the content of messages." }
+      ROUTER_STORE_CONTENT: { meaning: "Whether the history keeps the content of messages." },
+      ROUTER_MAX_BODY_BYTES: {
+        meaning:
+          "Most bytes of a chat request, images included; beyond it the answer is 413. Each request in flight may hold as much."
+      },
+      ROUTER_CORS_ORIGINS: {
+        meaning:
+          "Origins whose web pages may call the router (CORS); see [the router](router.md#browsers-and-proxies).",
+        default: "none"
+      },
+      ROUTER_KEEP_ALIVE: {
+        meaning:
+          "A streamed answer without content for so long begins with comments, and repeats them, so that proxies keep the connection."
+      },
+      ROUTER_MAX_MESSAGES: { meaning: "Most messages of a chat request. Each has its row in the history." }
     }
   },
   {

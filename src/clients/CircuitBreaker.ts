@@ -38,6 +38,12 @@ export type CallOutcome =
   | "answered" // completely
   | "failed"
   | "abandoned" // the caller left before an answer or a failure
+  | Pause
+
+/** The server failed, and asked to be left alone for so long: the breaker opens at once. */
+export interface Pause {
+  readonly pauseMillis: number
+}
 
 type Admission =
   | { readonly admitted: true; readonly next: BreakerState }
@@ -74,6 +80,7 @@ export const settle = (
 ): BreakerState => {
   if (state.epoch !== epoch || state._tag === "Open") return state
   const { openings } = state
+  if (typeof outcome === "object") return Open({ epoch: epoch + 1, until: now + outcome.pauseMillis, openings })
   const open = () => {
     const pause = Math.min(options.firstPauseMillis * 2 ** openings, options.longestPauseMillis)
     return Open({ epoch: epoch + 1, until: now + pause, openings: openings + 1 })

@@ -11,6 +11,11 @@ export const errorCodes = {
   badge_not_found: error(404, "the ghost has no badge of that name"),
   body_too_large: error(413, "the body is larger than this route accepts"),
   certificate_not_found: error(404, "there is no certificate with that id"),
+  content_filter: error(
+    400,
+    "the provider refuses what the request is about; no other shell is asked, unless models.yaml says so"
+  ),
+  context_length_exceeded: error(400, "the conversation is longer than the model accepts, and no other shell is left"),
   database_unavailable: error(503, "PostgreSQL does not answer; ask again"),
   foreign_request: error(403, "the request names another host, or comes from a web page of another origin"),
   ghost_stopped: error(409, "the ghost is stopped, so it has no valid token; resume it first"),

@@ -1,23 +1,25 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { InvalidRequest } from "../contracts/ApiError.ts"
+import { ApiError, InvalidRequest } from "../contracts/ApiError.ts"
 import { encodeCursor } from "../contracts/Fields.ts"
 import * as Api from "../contracts/router/RouterApi.ts"
 import { hasControlCharacter } from "../domain/Text.ts"
 import { History } from "./history/History.ts"
-import { type Catalog, historyResource, maximumResourceLength, type Shell } from "./models/Catalog.ts"
+import { type Catalog, type Ghost, historyResource, maximumResourceLength, type Shell } from "./models/Catalog.ts"
 import { Providers } from "./providers/Providers.ts"
 import { audited } from "./route/RouterAccess.ts"
 
-/** `GET /v1/models`: OpenAI's list, with tiers, ghosts, and which of them can be asked now. */
-export const modelsRoute = (catalog: Catalog) =>
+class ModelNotFound extends ApiError("ModelNotFound", "model_not_found") {}
+
+/** `GET /v1/models` and `GET /v1/models/{id}`: as OpenAI's, with tiers, ghosts, and which of them can be asked now. */
+export const modelRoutes = (catalog: Catalog) =>
   Effect.gen(function* () {
     const providers = yield* Providers
     // OpenAI's clients want a time: that since which this catalogue is in force.
     const created = Math.floor((yield* Clock.currentTimeMillis) / 1_000)
 
     const row = (id: string, kind: "shell" | "ghost", shell: Shell) =>
-      Effect.map(providers.get(shell.provider).trouble, (trouble) => ({
+      Effect.map(providers.get(shell).trouble, (trouble) => ({
         id,
         object: "model" as const,
         created,
@@ -28,20 +30,33 @@ export const modelsRoute = (catalog: Catalog) =>
         trouble: trouble === undefined ? null : `provider ${shell.provider} ${trouble}`
       }))
 
+    const shellRow = (shell: Shell) => row(shell.name, "shell", shell)
+    // A ghost's tier and provider are those of the shell that it prefers.
+    const ghostRow = (ghost: Ghost) => row(ghost.name, "ghost", ghost.shells[0])
+
     const list = Effect.gen(function* () {
-      const shells = yield* Effect.forEach(catalog.shells.values(), (shell) => row(shell.name, "shell", shell))
-      // A ghost's tier and provider are those of the shell that it prefers.
-      const ghosts = yield* Effect.forEach(catalog.ghosts.values(), (ghost) =>
-        row(ghost.name, "ghost", ghost.shells[0])
-      )
+      const shells = yield* Effect.forEach(catalog.shells.values(), shellRow)
+      const ghosts = yield* Effect.forEach(catalog.ghosts.values(), ghostRow)
       return { body: { object: "list" as const, data: [...shells, ...ghosts] } }
     })
 
+    const find = (id: string) => {
+      const shell = catalog.shells.get(id)
+      const ghost = catalog.ghosts.get(id)
+      if (shell !== undefined) return Effect.map(shellRow(shell), (body) => ({ body }))
+      if (ghost !== undefined) return Effect.map(ghostRow(ghost), (body) => ({ body }))
+      const reason = `there is no model ${JSON.stringify(id)}; GET /v1/models lists them`
+      return Effect.fail(new ModelNotFound({ reason, field: "model" }))
+    }
+
+    const reading = { event: "models.read", action: "read", fallbackResource: "models" } as const
     yield* audited(Api.models, {
-      event: "models.read",
-      action: "read",
-      fallbackResource: "models",
+      ...reading,
       target: () => Effect.succeed({ resource: "models", run: () => list })
+    })
+    yield* audited(Api.model, {
+      ...reading,
+      target: ({ path: { id } }) => Effect.succeed({ resource: "models", run: () => find(id) })
     })
   })
 

@@ -7,6 +7,7 @@ import { auditView } from "../audit/PipelineStatus.ts"
 import { RouterApi } from "../contracts/router/RouterApi.ts"
 import { openAiFields } from "../contracts/router/RouterErrors.ts"
 import { schemaProbe } from "../migrator/SchemaVersion.ts"
+import type * as Setting from "../platform/config/Setting.ts"
 import { Settings, shutdownShares } from "../platform/config/Settings.ts"
 import { auditedRoutes } from "../platform/http/Audited.ts"
 import { answerHealth } from "../platform/http/Health.ts"
@@ -19,12 +20,12 @@ import { HistoryWriter, standardOptions } from "./history/HistoryWriter.ts"
 import type { Catalog } from "./models/Catalog.ts"
 import { Models } from "./models/ModelsFile.ts"
 import { Providers } from "./providers/Providers.ts"
-import { historyRoute, modelsRoute } from "./ReadOperations.ts"
+import { historyRoute, modelRoutes } from "./ReadOperations.ts"
 import { routerSchema } from "./RouterSchema.ts"
 import { RouterSettings } from "./RouterSettings.ts"
 import { RouterAccess } from "./route/RouterAccess.ts"
 
-const server = (catalog: Catalog, storeContent: boolean) =>
+const server = (catalog: Catalog, options: Setting.Value<typeof RouterSettings.config>) =>
   Layer.unwrapEffect(
     Effect.gen(function* () {
       const version = yield* routerSchema.version
@@ -37,16 +38,17 @@ const server = (catalog: Catalog, storeContent: boolean) =>
         audit: auditView(audit)
       }))
       const health = HttpApiBuilder.group(RouterApi, "health", answerHealth("router", report))
-      const answer = answerChat(catalog, storeContent)
+      const answer = answerChat(catalog, options)
       const chat = HttpApiBuilder.group(RouterApi, "chat", (group) =>
         group.handleRaw("completions", ({ request }) => answer(request))
       )
-      const recorded = auditedRoutes(Effect.all([modelsRoute(catalog), historyRoute], { discard: true })).pipe(
+      const recorded = auditedRoutes(Effect.all([modelRoutes(catalog), historyRoute], { discard: true })).pipe(
         Layer.provide(RouterAccess.layer)
       )
-      return serve("router", RouterApi, version.expected, { errorFields: openAiFields }).pipe(
-        Layer.provide([health, chat, recorded])
-      )
+      return serve("router", RouterApi, version.expected, {
+        errorFields: openAiFields,
+        corsOrigins: options.corsOrigins
+      }).pipe(Layer.provide([health, chat, recorded]))
     })
   )
 
@@ -56,7 +58,7 @@ const endShare = 0.4
 /** The router: which model answers, and what was said? At its end the port closes, requests are finalized, the history is written. */
 export const layer = Layer.unwrapEffect(
   Effect.gen(function* () {
-    const { storeContent } = yield* RouterSettings
+    const settings = yield* RouterSettings
     const { shutdownDeadline } = yield* Settings
     const catalog = yield* Models
     const endWithin = Duration.times(shutdownDeadline, shutdownShares.server * endShare)
@@ -67,6 +69,6 @@ export const layer = Layer.unwrapEffect(
       Layer.provideMerge(HistoryWriter.layer({ ...standardOptions, endWithin })),
       Layer.provideMerge(History.layer)
     )
-    return Layer.fresh(server(catalog, storeContent)).pipe(Layer.provide(parts))
+    return Layer.fresh(server(catalog, settings)).pipe(Layer.provide(parts))
   })
 ).pipe(Layer.provide([Models.layer, routerSchema.layer]))

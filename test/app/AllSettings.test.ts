@@ -6,75 +6,10 @@ import * as Redacted from "effect/Redacted"
 import { variables } from "../../src/app/AllSettings.ts"
 import { serviceNames } from "../../src/domain/Service.ts"
 import { embeddedServices } from "../../src/platform/config/Settings.ts"
-
 import { load } from "../support/platform/SettingsLoading.ts"
+import { wrong } from "./fixtures/WrongSettings.ts"
 
 const refusal = (variables: Readonly<Record<string, string>>) => Effect.flip(load(variables))
-
-/** Each variable that can be wrong, with a wrong value and what the refusal says that it expects. */
-const wrong: ReadonlyArray<readonly [name: string, value: string, expected: string]> = [
-  ["NODE_ENV", "staging", "one of development, dev, test, production"],
-  ["GATEKEEPER_PORT", "eighty", "a TCP port"],
-  ["GUARDIAN_PORT", "65536", "a TCP port"],
-  ["ROUTER_PORT", "-1", "a TCP port"],
-  ["DATABASE_URL", "mysql://root:hunter2@h/d", "a PostgreSQL connection string"],
-  ["GATEKEEPER_DATABASE_URL", "hunter2", "a PostgreSQL connection string"],
-  ["GUARDIAN_DATABASE_URL", "hunter2", "a PostgreSQL connection string"],
-  ["ROUTER_DATABASE_URL", "hunter2", "a PostgreSQL connection string"],
-  ["MIGRATION_DATABASE_URL", "hunter2", "a PostgreSQL connection string"],
-  ["GATEKEEPER_MIGRATION_DATABASE_URL", "hunter2", "a PostgreSQL connection string"],
-  ["GUARDIAN_MIGRATION_DATABASE_URL", "hunter2", "a PostgreSQL connection string"],
-  ["ROUTER_MIGRATION_DATABASE_URL", "hunter2", "a PostgreSQL connection string"],
-  ["PEER_TIMEOUT", "1ms", "a duration from 10ms to 1m"],
-  ["OTEL_EXPORTER_OTLP_ENDPOINT", "https://user:hunter2@otlp.example", "an http or https URL"],
-  ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://user:hunter2@otlp.example", "an http or https URL"],
-  ["OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "https://user:hunter2@otlp.example", "an http or https URL"],
-  ["OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "https://user:hunter2@otlp.example", "an http or https URL"],
-  ["OTEL_EXPORTER_OTLP_HEADERS", "hunter2", "key=value pairs"],
-  ["OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "one of http/json, http/protobuf"],
-  ["OTEL_EXPORTER_OTLP_TIMEOUT", "soon", "milliseconds"],
-  ["OTEL_SDK_DISABLED", "perhaps", "one of true, false"],
-  ["OTEL_RESOURCE_ATTRIBUTES", "a", "key=value pairs"],
-  ["OTEL_TRACES_SAMPLER", "sometimes", "one of always_on"],
-  ["OTEL_TRACES_SAMPLER_ARG", "2", "a share from 0 to 1"],
-  ["OTEL_METRICS_EXPORTER", "prometheus", "one of otlp, none"],
-  ["MIGRATE_ON_START", "maybe", "one of upgrade, verify, off"],
-  ["DATABASE_CONNECT_DEADLINE", "30", "a duration from 100ms to 1h"],
-  ["JWT_SECRET_KEY", "hunter2", "at least 32 bytes of secret text"],
-  ["JWT_PREVIOUS_SECRET_KEYS", "hunter2", "up to 4 secrets of at least 32 bytes"],
-  ["JWT_ALGORITHMS", "HS256,none", "some of HS256, RS256"],
-  ["JWT_CLOCK_TOLERANCE", "1h", "a duration from 0 to 5m"],
-  ["JWKS_URL", "http://issuer.example/jwks.json", "an https URL"],
-  ["JWKS_REFRESH_INTERVAL", "0", "a duration from 1s to 1d"],
-  ["JWKS_MAX_AGE", "0", "a duration from 1s to 7d"],
-  ["TOKENS_MAX_LIFETIME", "25h", "a duration from 1m to 1d"],
-  ["JWKS_COOL_DOWN", "0", "a duration from 100ms to 1h"],
-  ["JWKS_TIMEOUT", "0", "a duration from 100ms to 30s"],
-  ["AUTH_DISABLED", "yes", "one of true, false"],
-  ["ALLOW_INSECURE", "superuser,everything", "some of plain-http,"],
-  ["ALLOWED_HOSTS", "gravitas.example:8001", "host names without ports"],
-  ["GATEKEEPER_PUBLIC_URL", "https://user:hunter2@h", "an http or https URL without path"],
-  ["AUDIT_DURABILITY", "disk", "one of memory, journal, fsync, commit"],
-  ["AUDIT_DURABILITY_BY_RESULT", "DENIED=fsync,REFUSED=fsync", "ALLOWED, DENIED, UNAUTHENTICATED, INVALID with one of"],
-  ["AUDIT_JOURNAL_MAX_BYTES", "4 gigabytes", "a size from 64KiB to 1024TiB"],
-  ["AUDIT_JOURNAL_FLUSH_INTERVAL", "0", "a duration from 10ms to 1m"],
-  ["AUDIT_COMMIT_DEADLINE", "5m", "a duration from 10ms to 1m"],
-  ["AUDIT_QUEUE_CAPACITY", "0", "a number of events"],
-  ["AUDIT_BATCH_SIZE", "10001", "a number of rows"],
-  ["AUDIT_LINGER", "-5 seconds", "a duration from 0 to 10s"],
-  ["AUDIT_FAILURES_PER_ADDRESS", "0", "a number of failures a second"],
-  ["AUDIT_FAILURES_IN_ALL", "many", "a number of failures a second"],
-  ["TRUSTED_PROXIES", "10.0.0.0/33", "IP addresses or CIDR blocks"],
-  ["AUDIT_ON_FULL", "drop", "one of refuse, shed"],
-  ["GUARDIAN_SIGNING_KEY", "hunter2", "a private Ed25519 key"],
-  ["GUARDIAN_FORMER_KEYS", "hunter2", "a JWKS of Ed25519 keys"],
-  ["GUARDIAN_SESSION_TIMEOUT", "0", "a duration from 1s to 30d"],
-  ["GUARDIAN_SESSION_RETENTION", "10m", "a duration from 1h to 3650d"],
-  ["ROUTER_STORE_CONTENT", "some", "one of true, false"],
-  ["SHUTDOWN_DEADLINE", "never", "a duration from 1s to 1h"],
-  ["LOG_LEVEL", "loud", "one of trace, debug, info, warning, error, none"],
-  ["LOG_FORMAT", "xml", "one of auto, pretty, json"]
-]
 
 const allWrong = Object.fromEntries(wrong.map(([name, value]) => [name, value]))
 
@@ -155,7 +90,14 @@ describe("Settings", () => {
           sessionTimeout: Duration.minutes(15),
           sessionRetention: Duration.days(90)
         },
-        router: { modelsPath: "config/models.yaml", storeContent: false }
+        router: {
+          modelsPath: "config/models.yaml",
+          storeContent: false,
+          maximumBodyBytes: 8_388_608,
+          maximumMessages: 10_000,
+          corsOrigins: [],
+          keepAlive: Duration.seconds(20)
+        }
       })
       expect(embeddedServices(settings.process)).toEqual(serviceNames)
     })
@@ -190,6 +132,10 @@ describe("Settings", () => {
         TRUSTED_PROXIES: "10.0.0.0/8, 192.0.2.7,fd00::/8",
         ROUTER_MODELS_PATH: "models.yaml",
         ROUTER_STORE_CONTENT: "TRUE",
+        ROUTER_MAX_BODY_BYTES: "1048576",
+        ROUTER_MAX_MESSAGES: "1000",
+        ROUTER_CORS_ORIGINS: "https://app.example, http://localhost:5173",
+        ROUTER_KEEP_ALIVE: "1m",
         SHUTDOWN_DEADLINE: "1s",
         LOG_LEVEL: "DEBUG",
         LOG_FORMAT: "json",
@@ -211,7 +157,14 @@ describe("Settings", () => {
         },
         tokens: { issuer: Option.some("https://issuer.example"), audience: Option.some("gravitas") },
         gatekeeper: { accessPolicyPath: "policy.yaml" },
-        router: { modelsPath: "models.yaml", storeContent: true },
+        router: {
+          modelsPath: "models.yaml",
+          storeContent: true,
+          maximumBodyBytes: 1_048_576,
+          maximumMessages: 1_000,
+          corsOrigins: ["https://app.example", "http://localhost:5173"],
+          keepAlive: Duration.minutes(1)
+        },
         audit: {
           durability: { default: "memory", byResult: { DENIED: "fsync", UNAUTHENTICATED: "commit" } },
           journalMaxBytes: 512 * 2 ** 20,

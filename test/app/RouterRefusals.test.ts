@@ -15,7 +15,7 @@ const statusOf = (url: string, headers: Http.OutgoingHttpHeaders) =>
     }).on("error", (error) => resume(Effect.die(error)))
   })
 
-layer(RouterProgram.layer({ models: echoModels }), {
+layer(RouterProgram.layer({ models: echoModels, environment: { ROUTER_MAX_BODY_BYTES: "1048576" } }), {
   timeout: "90 seconds",
   excludeTestServices: true
 })("what the router refuses", (it) => {

@@ -67,7 +67,10 @@ const started = startedBefore(
       : answering(200, blocked)(request, response)
   },
   {
-    shells: `${shells}  spare: { tier: L1, provider: echo, model: echo }\nghosts:\n  Pair: { preferred_shell: blocks, fallback_shells: [spare] }\n`
+    shells: `${shells}  spare: { tier: L1, provider: echo, model: echo }\nghosts:
+  Pair: { preferred_shell: blocks, fallback_shells: [spare] }
+  Free: { preferred_shell: blocks, fallback_shells: [spare], fallback_on_refusal: true }
+`
   }
 )
 
@@ -101,7 +104,7 @@ describe("a provider's own ways", () => {
   )
 
   it.scopedLive(
-    "an answer to a blocked prompt is empty, complete or streamed, and does not count against the provider",
+    "a refusal of a blocked prompt is final unless models.yaml says so, and does not count against the provider",
     () =>
       Effect.gen(function* () {
         const { client, server } = yield* started
@@ -118,10 +121,11 @@ describe("a provider's own ways", () => {
             }
           })
         for (const stream of [false, true, false, true]) {
-          expect(yield* ask("blocks", stream)).toBe("provider_failed")
-          expect(yield* ask("Pair", stream)).toBe("spare")
+          expect(yield* ask("blocks", stream)).toBe("content_filter")
+          expect(yield* ask("Pair", stream)).toBe("content_filter")
+          expect(yield* ask("Free", stream)).toBe("spare")
         }
-        expect(server.requests).toHaveLength(8)
+        expect(server.requests).toHaveLength(12)
       }),
     90_000
   )

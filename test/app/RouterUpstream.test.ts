@@ -46,7 +46,7 @@ describe("the router before a provider", () => {
   )
 
   it.scopedLive(
-    "a provider that keeps failing is left alone, then tried with one request; neither its words nor its key are shown",
+    "a shell that keeps failing is left alone, then tried with one request; neither its words nor its key are shown",
     () =>
       Effect.gen(function* () {
         let isWell = false
@@ -72,7 +72,7 @@ describe("the router before a provider", () => {
         expect(yield* ask).toBe("hello")
         expect(server.requests).toHaveLength(4)
         expect(running.output()).toContain("is left alone for 2 s")
-        expect(running.output()).toContain("Provider up answers again")
+        expect(running.output()).toContain("Provider up answers again for the shell real")
         expect(running.output()).not.toContain(upstreamSecret)
         expect(running.output()).not.toContain("leaked")
       }),

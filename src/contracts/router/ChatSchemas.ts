@@ -10,7 +10,7 @@ export const roles = ["system", "developer", "user", "assistant", "tool"] as con
 export type Role = (typeof roles)[number]
 
 /** The values of fields that a chat request leaves out. */
-export const defaults = { complexity: 5, priority: 10, maxTokens: 4096 } as const
+export const defaults = { complexity: 5, priority: 10 } as const
 
 export const tokenLimits = { min: 1, max: 10_000_000, integer: true } as const
 
@@ -41,7 +41,7 @@ export const ChatRequestBody = Schema.Struct(
     ),
     max_tokens: optional(
       Schema.Int.pipe(Schema.between(tokenLimits.min, tokenLimits.max)),
-      `${defaults.maxTokens} where left out`
+      "the limit of the answer; none is sent to the provider where it is left out"
     ),
     complexity: optional(
       Schema.Number.pipe(Schema.between(0, 10)),

@@ -18,7 +18,7 @@ const readErrors = Schema.Union(
 )
 
 const chatErrors = Schema.Union(
-  openAiError("invalid_request", "provider_rejected"),
+  openAiError("invalid_request", "provider_rejected", "content_filter", "context_length_exceeded"),
   openAiError("unauthenticated"),
   openAiError("access_denied", "not_certified", "session_refused"),
   openAiError("model_not_found"),
@@ -30,7 +30,7 @@ const chatErrors = Schema.Union(
   openAiError("provider_timeout")
 )
 
-const ModelRow = Schema.Struct({
+const Model = Schema.Struct({
   id: Schema.String,
   object: Schema.Literal("model"),
   created: Schema.Number,
@@ -39,9 +39,9 @@ const ModelRow = Schema.Struct({
   tier: Schema.Literal(...tiers),
   available: Schema.Boolean,
   trouble: Schema.NullOr(Schema.String)
-})
+}).annotations({ description: "It, and whether it can be asked now." })
 
-const ModelList = Schema.Struct({ object: Schema.Literal("list"), data: Schema.Array(ModelRow) }).annotations({
+const ModelList = Schema.Struct({ object: Schema.Literal("list"), data: Schema.Array(Model) }).annotations({
   description: "All of them."
 })
 
@@ -59,6 +59,8 @@ export const HistoryRow = Schema.Struct({
   finish_reason: Schema.NullOr(Schema.String),
   prompt_tokens: Schema.NullOr(Schema.Number),
   completion_tokens: Schema.NullOr(Schema.Number),
+  usage_estimated: Schema.NullOr(Schema.Boolean),
+  message: Schema.NullOr(Schema.Unknown),
   request_id: Schema.NullOr(Schema.String)
 })
 
@@ -97,8 +99,16 @@ export const models = HttpApiEndpoint.get("models", "/v1/models")
     describing("Shells and ghosts", "All shells and ghosts with their tiers. Needs `read` on `models`; recorded.")
   )
 
+export const model = HttpApiEndpoint.get("model", "/v1/models/:id")
+  .setPath(Schema.Struct({ id: Schema.String.annotations({ description: "a shell's or a ghost's name" }) }))
+  .addSuccess(Model)
+  .addError(openAiError("model_not_found"))
+  .addError(readErrors)
+  .annotateContext(describing("One shell or ghost", "One of them. Needs `read` on `models`; recorded."))
+
 class CatalogGroup extends HttpApiGroup.make("catalog")
   .add(models)
+  .add(model)
   .annotate(OpenApi.Description, "Which models there are.") {}
 
 export const history = HttpApiEndpoint.get("history", "/v1/history")

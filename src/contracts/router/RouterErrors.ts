@@ -5,6 +5,8 @@ import { type ErrorCode, statusOf } from "../ErrorCodes.ts"
 export const refusalCodes = [
   "invalid_request",
   "provider_rejected",
+  "content_filter",
+  "context_length_exceeded",
   "unauthenticated",
   "access_denied",
   "not_certified",

@@ -84,6 +84,8 @@ const requirementOf = (ast: SchemaAST.AST): string => {
       return "must be a list"
     case "StringKeyword":
       return "must be a text; quote it where YAML reads a number or a truth value"
+    case "BooleanKeyword":
+      return "must be true or false"
     case "Literal":
       return `must be ${ast.literal}`
     case "Refinement":

@@ -12,6 +12,8 @@ export interface ForeignRequest {
 export interface BrowserRules {
   /** Names of the service besides those of this machine, in lower case. */
   readonly names: ReadonlyArray<string>
+  /** Origins of other pages that may use the service, such as `https://app.example`. */
+  readonly origins: ReadonlySet<string>
   /** Whether every request is looked at: where no token is asked for, a page of any site could act as the caller. */
   readonly always: boolean
 }
@@ -36,7 +38,7 @@ const originHost = (origin: string): string | undefined => (URL.canParse(origin)
  */
 export const foreignRequest = (
   { headers, method }: Pick<IncomingMessage, "headers" | "method">,
-  { always, names }: BrowserRules
+  { always, names, origins }: BrowserRules
 ): ForeignRequest | undefined => {
   const { origin, "sec-fetch-site": site } = headers
   if (!always && origin === undefined && site === undefined) return undefined
@@ -47,7 +49,8 @@ export const foreignRequest = (
   }
   const isLink = (method === "GET" || method === "HEAD") && headers["sec-fetch-mode"] === "navigate"
   const from = origin === undefined ? host : originHost(origin)
-  if (from !== host && !names.includes(hostnameOf(from ?? ""))) {
+  const isOwn = from === host || names.includes(hostnameOf(from ?? ""))
+  if (!isOwn && (origin === undefined || !origins.has(origin))) {
     return foreign("the request comes from a page of another origin; add its host to ALLOWED_HOSTS if it is yours")
   }
   if (typeof site === "string" && site !== "same-origin" && site !== "none" && !isLink && origin === undefined) {

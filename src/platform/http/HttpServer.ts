@@ -67,6 +67,8 @@ export interface ServeOptions {
   readonly errorFields?: ErrorFields
   /** Over HTTP used only while no spans are exported, because the fast lane makes no server span; in this process always. */
   readonly fastRoutes?: OperationsByPath
+  /** Origins whose pages may use the service from a browser. */
+  readonly corsOrigins?: ReadonlyArray<string>
 }
 
 /**
@@ -79,7 +81,7 @@ export const serve = <Id extends string, Groups extends HttpApiGroup.HttpApiGrou
   service: ServiceName,
   api: HttpApi.HttpApi<Id, Groups, E, R>,
   revision: string,
-  { errorFields = noFields, fastRoutes = new Map() }: ServeOptions = {}
+  { corsOrigins = [], errorFields = noFields, fastRoutes = new Map() }: ServeOptions = {}
 ) => {
   const contract = documented(service, api)
   return Layer.scopedDiscard(
@@ -108,7 +110,11 @@ export const serve = <Id extends string, Groups extends HttpApiGroup.HttpApiGrou
         host: settings.host,
         port: settings.ports[service],
         tls: settings.tls,
-        browsers: { names: [...settings.allowedHosts, ...ownName(settings.host)], always: settings.authDisabled },
+        browsers: {
+          names: [...settings.allowedHosts, ...ownName(settings.host)],
+          origins: new Set(corsOrigins),
+          always: settings.authDisabled
+        },
         maximumConnections: settings.httpMaximumConnections,
         requestTimeout: settings.httpRequestTimeout,
         drainFor: Duration.times(settings.shutdownDeadline, shutdownShares.server),

@@ -12,6 +12,7 @@ import type * as Scope from "effect/Scope"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
 import { Settings, type TlsFiles } from "../config/Settings.ts"
 import { boundedConnections, refuseUnreadable, requestTimedOut } from "./Connections.ts"
+import { answerCors } from "./Cors.ts"
 import { earlyRefusal } from "./EarlyRefusal.ts"
 import { type ErrorAnswer, type ErrorFields, errorJson, noFields, shuttingDown } from "./ErrorResponse.ts"
 import type { BrowserRules } from "./ForeignRequest.ts"
@@ -111,6 +112,8 @@ export interface ListenOptions {
   readonly handler: (request: Http.IncomingMessage, response: Http.ServerResponse) => void
 }
 
+const noBrowsers: BrowserRules = { names: [], origins: new Set(), always: false }
+
 const serverOptions = ({ requestTimeout = Duration.seconds(30) }: ListenOptions) => {
   const millis = Duration.toMillis(requestTimeout)
   return {
@@ -173,7 +176,7 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
     /** Responses to pipelined requests: they get their socket when the response before them is complete. */
     const withoutSocket = new Set<Http.ServerResponse>()
     const connections = boundedConnections(options.maximumConnections, inFlight)
-    const { browsers = { names: [], always: false }, calls, errorFields = noFields, metrics, service } = options
+    const { browsers = noBrowsers, calls, errorFields = noFields, metrics, service } = options
     const idle = Effect.unsafeMakeLatch()
     let draining = false
     const accept = (request: Http.IncomingMessage, response: Http.ServerResponse) => {
@@ -192,6 +195,7 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
         if (inFlight.delete(response) && draining && inFlight.size === 0) idle.unsafeOpen()
       })
       if (draining) return refuse(response, shuttingDown(service, id, errorFields(503, request.url ?? "")))
+      if (options.routes !== undefined && answerCors(request, response, browsers.origins, options.routes)) return
       const problem = earlyRefusal(request, browsers, errorFields)
       if (problem !== undefined) return refuse(response, { ...problem, requestId: id })
       options.handler(request, response)

@@ -25,12 +25,15 @@ export type DecodingError = InvalidRequest | BodyTooLarge
 
 const invalid = (reason: string, field?: string) => new InvalidRequest({ reason, field })
 
+/** The text of a request's body, which should be JSON, or why there is none. */
+type BodyText = Either.Either<string, DecodingError>
+
 /** The body of a request as JSON, or why there is none. */
 export type JsonBody = Either.Either<unknown, DecodingError>
 
-const notJson = (problem: string): JsonBody => Either.left(invalid(`the request body is not JSON: ${problem}`))
+const notJson = (problem: string) => Either.left(invalid(`the request body is not JSON: ${problem}`))
 
-export const tooLargeBody = (limit: number): JsonBody =>
+export const tooLargeBody = (limit: number) =>
   Either.left(new BodyTooLarge({ reason: `the request body is larger than ${limit} bytes` }))
 
 /** V8's reason without the input that it quotes, which may be secret. */
@@ -38,15 +41,13 @@ const parserReason = /^(Unexpected token '[^']*'|Unexpected end of JSON input|[^
 
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 
-const parse = (bytes: Buffer): JsonBody => {
+const textOf = (bytes: Buffer): BodyText => {
   if (bytes.length === 0) return notJson("it is empty")
-  let text: string
   try {
-    text = utf8.decode(bytes)
+    return Either.right(utf8.decode(bytes))
   } catch {
     return notJson("it is not UTF-8")
   }
-  return parseJsonText(text)
 }
 
 /** The start of a caller's text, for a message. */
@@ -105,17 +106,21 @@ const readBytes = (message: IncomingMessage, limit: number, done: (bytes: Decode
   else message.on("data", onData).on("end", onEnd)
 }
 
-/** Reads a request's body as JSON, and calls `done` once; never if the client hangs up before the end. */
-export const readJsonBody = (message: IncomingMessage, limit: number, done: (body: JsonBody) => void): void =>
+/** Reads the text of a request's body, and calls `done` once; never if the client hangs up before the end. */
+const readBodyText = (message: IncomingMessage, limit: number, done: (body: BodyText) => void): void =>
   readBytes(message, limit, (bytes) =>
     done(
       bytes === "tooLarge"
         ? tooLargeBody(limit)
         : "broken" in bytes
           ? Either.left(invalid(`the request body is not ${bytes.broken}, as its Content-Encoding says`))
-          : parse(bytes)
+          : textOf(bytes)
     )
   )
+
+/** Reads a request's body as JSON, and calls `done` once; never if the client hangs up before the end. */
+export const readJsonBody = (message: IncomingMessage, limit: number, done: (body: JsonBody) => void): void =>
+  readBodyText(message, limit, (text) => done(Either.flatMap(text, parseJsonText)))
 
 /** Reads a request's body as text; undefined where it is too large, not of its Content-Encoding or not UTF-8. */
 export const readText = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<string | undefined> =>
@@ -132,6 +137,17 @@ export const readJson = (
 ): Effect.Effect<unknown, DecodingError> =>
   Effect.async((resume) =>
     readJsonBody(NodeHttpServerRequest.toIncomingMessage(request), limit, (body) => resume(body))
+  )
+
+/** The same, with the text: what is passed on from it keeps its bytes. */
+export const readJsonAndText = (
+  request: HttpServerRequest.HttpServerRequest,
+  limit: number
+): Effect.Effect<{ readonly value: unknown; readonly text: string }, DecodingError> =>
+  Effect.async((resume) =>
+    readBodyText(NodeHttpServerRequest.toIncomingMessage(request), limit, (text) =>
+      resume(Either.flatMap(text, (text) => Either.map(parseJsonText(text), (value) => ({ value, text }))))
+    )
   )
 
 type Request = HttpServerRequest.HttpServerRequest

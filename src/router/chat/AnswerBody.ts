@@ -6,12 +6,13 @@ import { AuditLog } from "../../audit/AuditLog.ts"
 import type { AuditUnavailable } from "../../audit/AuditUnavailable.ts"
 import type { AuditId } from "../../audit/encoding/AuditId.ts"
 import type { Refusal } from "../../platform/http/ErrorResponse.ts"
-import type { ChatPart, Usage } from "../protocol/ChatPart.ts"
+import { type ChatPart, signOfLife, type Usage } from "../protocol/ChatPart.ts"
 import type { ProviderFailure } from "../providers/Provider.ts"
 import type { ShellAnswer } from "../route/Attempt.ts"
 import { appendOutput, type ChatRequestContext } from "../route/ChatRequestContext.ts"
 import { refusalOfFailure, refusalOfTrail, routeRefused } from "../route/RouteRefused.ts"
 import { recordOutcome } from "./ChatCompletionFinalizer.ts"
+import { keepAliveComment } from "./KeepAlive.ts"
 
 /** What all events of an answer share: the model that answered, and the request's id. */
 interface AnswerFrame {
@@ -21,39 +22,34 @@ interface AnswerFrame {
   readonly includeUsage: boolean
 }
 
-const common = ({ createdSeconds, model, requestId }: AnswerFrame) => ({
-  id: `chatcmpl-${requestId}`,
-  created: createdSeconds,
-  model
-})
+/** The start of a body's JSON, up to its choices. */
+const headOf = ({ createdSeconds, model, requestId }: AnswerFrame, object: string): string =>
+  JSON.stringify({ id: `chatcmpl-${requestId}`, created: createdSeconds, model, object }).slice(0, -1)
 
-export const wholeBody = (frame: AnswerFrame, { choices, usage }: ChatPart) => ({
-  ...common(frame),
-  object: "chat.completion",
-  choices,
-  ...(usage === undefined ? {} : { usage: usage.raw })
-})
-
-const chunkEvent = (frame: AnswerFrame, choices: ChatPart["choices"], usage: Usage["raw"] | null): string => {
-  const body = {
-    ...common(frame),
-    object: "chat.completion.chunk",
-    choices,
-    ...(frame.includeUsage ? { usage } : {})
-  }
-  return `data: ${JSON.stringify(body)}\n\n`
+/** The JSON of a whole answer. */
+export const wholeBody = (frame: AnswerFrame, { choicesText, moreText, usage }: ChatPart): string => {
+  const counted = usage === undefined ? "" : `,"usage":${JSON.stringify(usage.raw)}`
+  return `${headOf(frame, "chat.completion")},"choices":${choicesText}${moreText}${counted}}`
 }
 
-/** The event of a part, without its usage; empty where the part has no choice. */
-const pieceEvent = (frame: AnswerFrame, { choices }: ChatPart): string =>
-  choices.length === 0 ? "" : chunkEvent(frame, choices, null)
-
-/**
- * The event with the usage, if the client asked for it: once, at the end and by itself, as OpenAI's clients expect it. DeepInfra sends it
- * with the last choice and Gemini with each, which clients that add them up would count twice.
- */
-const usageEvent = (frame: AnswerFrame, usage: Usage | undefined): string =>
-  usage === undefined || !frame.includeUsage ? "" : chunkEvent(frame, [], usage.raw)
+/** The events of one answer. */
+const makeEvents = (frame: AnswerFrame) => {
+  const head = `data: ${headOf(frame, "chat.completion.chunk")},"choices":`
+  const noUsage = frame.includeUsage ? ',"usage":null' : ""
+  return {
+    /** The event of a part, without its usage; empty where the part has no choice. */
+    ofPart: (part: ChatPart): string => {
+      if (part === signOfLife) return keepAliveComment
+      return part.choices.length === 0 ? "" : `${head}${part.choicesText}${part.moreText}${noUsage}}\n\n`
+    },
+    /**
+     * The event with the usage, if the client asked for it: once, at the end and by itself, as OpenAI's clients expect it. DeepInfra sends
+     * it with the last choice and Gemini with each, which clients that add them up would count twice.
+     */
+    ofUsage: (usage: Usage | undefined): string =>
+      usage === undefined || !frame.includeUsage ? "" : `${head}[],"usage":${JSON.stringify(usage.raw)}}\n\n`
+  }
+}
 
 const doneEvent = "data: [DONE]\n\n"
 
@@ -75,11 +71,12 @@ export const streamedAnswer = (
   { ended, first, rest }: Extract<ShellAnswer, { readonly _tag: "Streamed" }>
 ): Effect.Effect<Stream.Stream<Uint8Array>, never, AuditLog> => {
   const { requestId } = context
+  const events = makeEvents(frame)
   const eventsOf = (parts: Chunk.Chunk<ChatPart>): string => {
     let text = ""
     for (const part of parts) {
       appendOutput(context, part)
-      text += pieceEvent(frame, part)
+      text += events.ofPart(part)
     }
     return text
   }
@@ -98,7 +95,7 @@ export const streamedAnswer = (
       Effect.zipLeft(reported),
       Effect.match({ onSuccess: last, onFailure: unrecorded })
     )
-  const completed = end("completed", "the answer is whole", () => usageEvent(frame, context.usage) + doneEvent, ended())
+  const completed = end("completed", "the answer is whole", () => events.ofUsage(context.usage) + doneEvent, ended())
   const failed = (failure: ProviderFailure) => {
     const { code, reason } = refusalOfFailure(failure)
     const last = (auditId: AuditId) => errorEvent(routeRefused({ code, reason, auditId }), requestId)
@@ -128,4 +125,38 @@ export const streamedAnswer = (
     )
   )
   return Effect.map(AuditLog, (trail) => Stream.provideService(bytes, AuditLog, trail))
+}
+
+/**
+ * The bytes of an answer whose headers are sent before a shell has begun it: comments, then `rest`, which is what no other shell can
+ * change any more. A refusal is an event, since the status is sent.
+ */
+export const waitingAnswer = <R>(
+  context: ChatRequestContext,
+  waiting: Stream.Stream<void>,
+  rest: Effect.Effect<Stream.Stream<Uint8Array>, Refusal, R>
+): Effect.Effect<Stream.Stream<Uint8Array>, never, R | AuditLog> => {
+  const { requestId } = context
+  const refused = (refusal: Refusal) => {
+    context.outcome = "refused"
+    return Stream.succeed(encoder.encode(errorEvent(refusal, requestId)))
+  }
+  const broken = (cause: Cause.Cause<never>) =>
+    Effect.logError("A route failed", cause).pipe(
+      Effect.annotateLogs({ request_id: requestId }),
+      Effect.zipRight(recordOutcome(context, "failed", defectReason)),
+      Effect.match({
+        onSuccess: (auditId) => routeRefused({ code: "internal_error", reason: defectReason, auditId }),
+        onFailure: refusalOfTrail
+      }),
+      Effect.map((refusal) => Stream.succeed(encoder.encode(errorEvent(refusal, requestId))))
+    )
+  const answer = rest.pipe(
+    Effect.catchAll((refusal) => Effect.succeed(refused(refusal))),
+    Effect.catchAllCause((cause) => (Cause.isInterruptedOnly(cause) ? Effect.failCause(cause) : broken(cause)))
+  )
+  const comments = Stream.map(waiting, () => encoder.encode(keepAliveComment))
+  return Effect.map(Effect.context<R | AuditLog>(), (services) =>
+    Stream.provideContext(Stream.concat(comments, Stream.unwrap(answer)), services)
+  )
 }

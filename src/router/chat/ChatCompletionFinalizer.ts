@@ -6,9 +6,12 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import { GuardianClient } from "../../clients/GuardianClient.ts"
+import { memberOf } from "../../domain/Text.ts"
 import { withinLimit } from "../../platform/os/Deadline.ts"
 import type { NewHistoryRow } from "../history/History.ts"
 import { HistoryWriter } from "../history/HistoryWriter.ts"
+import { keptMessage } from "../history/KeptMessage.ts"
+import { readFinishReason } from "../protocol/ChatPart.ts"
 import { textOf } from "../protocol/ChatRequest.ts"
 import {
   type ChatRequestContext,
@@ -16,6 +19,8 @@ import {
   type RouteOutcome,
   recordRouteEvent
 } from "../route/ChatRequestContext.ts"
+import { shellMetrics } from "../route/RouteMetrics.ts"
+import { countTokens } from "../route/TokenCount.ts"
 import { AnswerWatch } from "./AnswerWatch.ts"
 
 /**
@@ -87,7 +92,8 @@ const abortReasons = {
 export const recordOutcome = (context: ChatRequestContext, outcome: Exclude<RouteOutcome, "refused">, reason: string) =>
   Effect.flatMap(Clock.currentTimeMillis, (now) => {
     context.outcome = outcome
-    const { disconnect, finishReason, shell, startedAtMillis, usage } = context
+    const { disconnect, finishReason, shell, startedAtMillis } = context
+    const tokens = countTokens(context)
     return recordRouteEvent(context, {
       ...events[outcome],
       // Before a shell is chosen, nothing was allowed.
@@ -97,14 +103,32 @@ export const recordOutcome = (context: ChatRequestContext, outcome: Exclude<Rout
         ...(outcome === "aborted" ? { closed_by: disconnect ?? "client" } : {}),
         duration_ms: now - startedAtMillis,
         ...(finishReason === undefined ? {} : { finish_reason: finishReason }),
-        ...(usage === undefined ? {} : { prompt_tokens: usage.promptTokens, completion_tokens: usage.completionTokens })
+        ...(tokens === undefined
+          ? {}
+          : { prompt_tokens: tokens.promptTokens, completion_tokens: tokens.completionTokens }),
+        ...(tokens?.isEstimated === true ? { usage_estimated: true } : {})
       }
     })
   })
 
+/** The rows of an answer: one for each choice, as far as they are stored, and at least one. The tokens are on the first. */
+const answerRows = ({ answer, finishReason, storeContent }: ChatRequestContext) => {
+  const choices = storeContent ? answer.choices() : []
+  const [first, ...more] = choices.map(({ finish_reason, message }) => {
+    const content = memberOf(message, "content")
+    return {
+      content: typeof content === "string" && content !== "" ? content : null,
+      message: keptMessage(message),
+      finishReason: readFinishReason(finish_reason) ?? null
+    }
+  })
+  const only = { content: null, message: null }
+  return [{ ...(first ?? only), finishReason: finishReason ?? null }, ...more]
+}
+
 /** The rows of a request: its messages, then the answer. Empty where no shell was asked. */
 const historyRows = (context: ChatRequestContext): ReadonlyArray<NewHistoryRow> => {
-  const { ghostId, outcome, request, shell, storeContent, usage } = context
+  const { ghostId, outcome, request, shell, storeContent } = context
   if (request === undefined || shell === undefined || ghostId === undefined) return []
   if (outcome === undefined || outcome === "refused") return []
   const common = {
@@ -116,22 +140,31 @@ const historyRows = (context: ChatRequestContext): ReadonlyArray<NewHistoryRow> 
     outcome,
     requestId: context.requestId
   } as const
-  const nothing = { finishReason: null, promptTokens: null, completionTokens: null } as const
+  const uncounted = { promptTokens: null, completionTokens: null, usageEstimated: null } as const
+  const tokens = countTokens(context)
+  const counted =
+    tokens === undefined
+      ? uncounted
+      : {
+          promptTokens: tokens.promptTokens,
+          completionTokens: tokens.completionTokens,
+          usageEstimated: tokens.isEstimated
+        }
   return [
     ...request.messages.map((message) => ({
       ...common,
-      ...nothing,
+      ...uncounted,
+      finishReason: null,
       role: message.role,
-      content: storeContent ? textOf(message) : null
+      content: storeContent ? textOf(message) : null,
+      message: storeContent ? keptMessage(message.raw) : null
     })),
-    {
+    ...answerRows(context).map((row, i) => ({
       ...common,
-      role: "assistant",
-      content: storeContent && context.output !== "" ? context.output : null,
-      finishReason: context.finishReason ?? null,
-      promptTokens: usage?.promptTokens ?? null,
-      completionTokens: usage?.completionTokens ?? null
-    }
+      ...(i === 0 ? counted : uncounted),
+      ...row,
+      role: "assistant" as const
+    }))
   ]
 }
 
@@ -168,6 +201,9 @@ export const finalize = (context: ChatRequestContext) =>
       )
     }
     yield* Metric.increment(Metric.tagged(routed, "outcome", context.outcome ?? "aborted"))
+    const { shell } = context
+    const tokens = countTokens(context)
+    if (shell !== undefined && tokens !== undefined) yield* Effect.sync(() => shellMetrics(shell).counted(tokens))
     const writer = yield* HistoryWriter
     yield* writer.write(historyRows(context))
   }).pipe(

@@ -5,14 +5,15 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
 import { Stops } from "../../clients/Stops.ts"
-import { refusalResponse } from "../../platform/http/ErrorResponse.ts"
+import { jsonResponse, refusalResponse, toServerResponse } from "../../platform/http/ErrorResponse.ts"
 import { disconnectReason, requestId } from "../../platform/http/RequestContext.ts"
-import { readJson } from "../../platform/http/RequestDecoding.ts"
+import { readJsonAndText } from "../../platform/http/RequestDecoding.ts"
 import { timerMillis } from "../../platform/os/Deadline.ts"
 import type { Catalog, Timeouts } from "../models/Catalog.ts"
-import { maximumBodyBytes, parseChatRequest } from "../protocol/ChatRequest.ts"
+import { parseChatRequest } from "../protocol/ChatRequest.ts"
 import { Providers } from "../providers/Providers.ts"
 import {
   appendOutput,
@@ -23,9 +24,10 @@ import {
 import { openRoute } from "../route/Route.ts"
 import { identifyCaller, type RefusalFields, refusalOfTrail, routeRefused } from "../route/RouteRefused.ts"
 import { choose, type NoRoute } from "../route/Routing.ts"
-import { streamedAnswer, wholeBody } from "./AnswerBody.ts"
+import { streamedAnswer, waitingAnswer, wholeBody } from "./AnswerBody.ts"
 import { AnswerWatch } from "./AnswerWatch.ts"
 import { finalize, InFlight, recordOutcome } from "./ChatCompletionFinalizer.ts"
+import { orWaiting } from "./KeepAlive.ts"
 
 /** Later than the provider's own deadline, so that only a slow client can miss it. */
 const readingTimeout = ({ total }: Timeouts): Duration.Duration => Duration.sum(Duration.times(total, 1.1), "1 second")
@@ -88,17 +90,70 @@ const refuseUnroutable = (context: ChatRequestContext, model: string, fields: Re
     return yield* routeRefused({ ...fields, auditId })
   })
 
+/** What is the same for all requests. */
+export interface ChatOptions extends Pick<ChatRequestContext, "storeContent"> {
+  /** Bytes of a body. */
+  readonly maximumBodyBytes: number
+  readonly maximumMessages: number
+  /** After so long without content a streamed answer begins with comments. */
+  readonly keepAlive: Duration.Duration
+}
+
+type Routed = Effect.Effect.Success<ReturnType<typeof openRoute>>
+
+const frameOf = ({ request, requestId, startedAtMillis }: ChatRequestContext, { shell }: Routed) => ({
+  requestId,
+  model: shell.name,
+  createdSeconds: Math.floor(startedAtMillis / 1_000),
+  includeUsage: request?.includeUsage ?? false
+})
+
+/** Watches the client of an answer that a shell has begun. */
+const watchClient = (context: ChatRequestContext, request: HttpServerRequest.HttpServerRequest, { shell }: Routed) =>
+  Effect.flatMap(Providers, (providers) => closeInTime(context, request, providers.get(shell).spec.timeouts))
+
+const wholeResponse = (context: ChatRequestContext, request: HttpServerRequest.HttpServerRequest, routed: Routed) =>
+  Effect.gen(function* () {
+    yield* watchClient(context, request, routed)
+    // A request without `stream` has such an answer.
+    if (routed.answer._tag !== "Whole") return yield* Effect.dieMessage("the answer is a stream")
+    appendOutput(context, routed.answer.part)
+    yield* recordOutcome(context, "completed", "the answer is whole").pipe(Effect.mapError(refusalOfTrail))
+    const headers = { "x-audit-id": routed.auditId, "cache-control": "no-store" }
+    return toServerResponse(jsonResponse(wholeBody(frameOf(context, routed), routed.answer.part), { headers }))
+  })
+
+/** The bytes of a streamed answer. */
+const eventsOf = (context: ChatRequestContext, request: HttpServerRequest.HttpServerRequest, routed: Routed) =>
+  Effect.gen(function* () {
+    yield* watchClient(context, request, routed)
+    if (routed.answer._tag !== "Streamed") return yield* Effect.dieMessage("the answer is not a stream")
+    return yield* streamedAnswer(context, frameOf(context, routed), routed.answer)
+  })
+
+const eventResponse = (bytes: Stream.Stream<Uint8Array>, auditId?: string) =>
+  HttpServerResponse.stream(bytes, {
+    contentType: "text/event-stream; charset=utf-8",
+    headers: {
+      "cache-control": "no-store",
+      // nginx would collect the events of an answer.
+      "x-accel-buffering": "no",
+      ...(auditId === undefined ? {} : { "x-audit-id": auditId })
+    }
+  })
+
 const answer = Effect.fnUntraced(function* (
   catalog: Catalog,
+  { keepAlive, maximumBodyBytes, maximumMessages }: ChatOptions,
   context: ChatRequestContext,
   request: HttpServerRequest.HttpServerRequest
 ) {
-  const body = yield* Effect.either(readJson(request, maximumBodyBytes))
+  const body = yield* Effect.either(readJsonAndText(request, maximumBodyBytes))
   if (Either.isLeft(body)) {
     const { code, reason } = body.left
     return yield* refuseUnroutable(context, "", { code, reason })
   }
-  const parsed = parseChatRequest(body.right)
+  const parsed = parseChatRequest(body.right.value, { text: body.right.text, maximumMessages })
   if (Either.isLeft(parsed)) {
     const { model, param, problem } = parsed.left
     return yield* refuseUnroutable(context, model ?? "", { code: "invalid_request", param, reason: problem })
@@ -109,30 +164,19 @@ const answer = Effect.fnUntraced(function* (
   if (Either.isLeft(candidates)) {
     return yield* refuseUnroutable(context, chat.model, refusalOfNoRoute(candidates.left))
   }
-  const routed = yield* openRoute(context, chat, candidates.right)
-  const frame = {
-    requestId: context.requestId,
-    model: routed.shell.name,
-    createdSeconds: Math.floor(context.startedAtMillis / 1_000),
-    includeUsage: chat.includeUsage
-  }
-  const providers = yield* Providers
-  const { timeouts } = providers.get(routed.shell.provider).spec
-  yield* closeInTime(context, request, timeouts)
-  const headers = { "x-audit-id": routed.auditId, "cache-control": "no-store" }
-  if (routed.answer._tag === "Streamed") {
-    return HttpServerResponse.stream(yield* streamedAnswer(context, frame, routed.answer), {
-      contentType: "text/event-stream; charset=utf-8",
-      headers
-    })
-  }
-  appendOutput(context, routed.answer.part)
-  yield* recordOutcome(context, "completed", "the answer is whole").pipe(Effect.mapError(refusalOfTrail))
-  return HttpServerResponse.unsafeJson(wholeBody(frame, routed.answer.part), { headers })
+  const ghost = catalog.ghosts.get(chat.model)
+  const route = openRoute(context, chat, candidates.right, { fallsBackOnRefusal: ghost?.fallsBackOnRefusal ?? false })
+  if (!chat.stream) return yield* wholeResponse(context, request, yield* route)
+  const opened = yield* orWaiting(keepAlive)(route)
+  if (opened._tag === "Done")
+    return eventResponse(yield* eventsOf(context, request, opened.value), opened.value.auditId)
+  const scope = yield* Effect.scope
+  const rest = Effect.flatMap(opened.rest, (routed) => Scope.extend(eventsOf(context, request, routed), scope))
+  return eventResponse(yield* waitingAnswer(context, opened.waiting, rest))
 })
 
 /** A raw handler: the outcome of a stream is recorded after its last byte, and one request may be decided for several shells. */
-export const answerChat = (catalog: Catalog, storeContent: boolean) =>
+export const answerChat = (catalog: Catalog, options: ChatOptions) =>
   Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
     const inFlight = yield* InFlight
     const watch = yield* AnswerWatch
@@ -141,7 +185,7 @@ export const answerChat = (catalog: Catalog, storeContent: boolean) =>
       requestId: requestId(request),
       authorization: request.headers["authorization"],
       startedAtMillis: yield* Clock.currentTimeMillis,
-      storeContent,
+      storeContent: options.storeContent,
       policyVersion: stops.policyVersion()
     })
     // The request's scope ends after the last byte of the answer, or when the client has hung up.
@@ -151,7 +195,7 @@ export const answerChat = (catalog: Catalog, storeContent: boolean) =>
         return Effect.zipRight(watch.unwatch(context), finalize(context))
       })
     )
-    return yield* answer(catalog, context, request).pipe(
+    return yield* answer(catalog, options, context, request).pipe(
       Effect.catchTag("Refusal", (refusal) =>
         Effect.sync(() => {
           context.outcome = "refused"

@@ -19,6 +19,8 @@ export interface NewHistoryRow {
   readonly role: Role
   /** Null where content is not stored, or there is none. */
   readonly content: string | null
+  /** The whole message as JSON, where content is stored and the message is more than a text. */
+  readonly message: string | null
   readonly ghostId: string
   readonly shellId: string
   readonly requestedModel: string
@@ -28,6 +30,8 @@ export interface NewHistoryRow {
   readonly finishReason: string | null
   readonly promptTokens: number | null
   readonly completionTokens: number | null
+  /** Whether the tokens are an estimate; null where there are none. */
+  readonly usageEstimated: boolean | null
   readonly requestId: string
 }
 
@@ -64,13 +68,13 @@ const insert = (sql: SqlClient.SqlClient, rows: ReadonlyArray<SentHistoryRow>) =
   // The identity follows the order in which rows arrive, so a conversation reads in its order by id.
   return sql`
     insert into router.history (role, content, ghost_id, shell_id, requested_model, tier, provider, outcome, finish_reason,
-      prompt_tokens, completion_tokens, request_id, message_id)
+      prompt_tokens, completion_tokens, request_id, message_id, message, usage_estimated)
     select role, content, "ghostId", "shellId", "requestedModel", tier, provider, outcome, "finishReason",
-      "promptTokens", "completionTokens", "requestId", "messageId"
+      "promptTokens", "completionTokens", "requestId", "messageId", message::jsonb, "usageEstimated"
     from jsonb_to_recordset(${JSON.stringify(values)}::jsonb) as given (
       place integer, role text, content text, "ghostId" text, "shellId" text, "requestedModel" text, tier text,
       provider text, outcome text, "finishReason" text, "promptTokens" integer, "completionTokens" integer,
-      "requestId" text, "messageId" uuid)
+      "requestId" text, "messageId" uuid, message text, "usageEstimated" boolean)
     order by place
     on conflict (message_id) where message_id is not null do nothing`
 }
@@ -82,10 +86,10 @@ const insert = (sql: SqlClient.SqlClient, rows: ReadonlyArray<SentHistoryRow>) =
 const select = (sql: SqlClient.SqlClient, { before, ghost, limit }: HistoryQuery) =>
   sql`
   select id::text, timestamp, role, content, ghost_id, shell_id, requested_model, tier, provider, outcome, finish_reason,
-    prompt_tokens, completion_tokens, request_id, found
+    prompt_tokens, completion_tokens, request_id, message, usage_estimated, found
   from (
     select *, (count(*) over ())::integer as found,
-      sum(octet_length(content)) over (order by id desc rows between unbounded preceding and 1 preceding) as newer_bytes
+      sum(coalesce(octet_length(content), 0) + coalesce(octet_length(message::text), 0)) over (order by id desc rows between unbounded preceding and 1 preceding) as newer_bytes
     from (
       select * from router.history
       where ghost_id = ${ghost} and ${before === undefined ? sql`true` : sql`id < ${before}::bigint`}

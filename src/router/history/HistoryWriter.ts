@@ -36,7 +36,7 @@ export const standardOptions = {
 const rowWeight = 300
 
 const weightOf = (rows: ReadonlyArray<NewHistoryRow>): number =>
-  rows.reduce((sum, { content }) => sum + rowWeight + (content?.length ?? 0), 0)
+  rows.reduce((sum, { content, message }) => sum + rowWeight + (content?.length ?? 0) + (message?.length ?? 0), 0)
 
 /** Rows of one statement, about; a request with more is one statement. */
 const batchSize = 500

@@ -24,6 +24,10 @@ export const standardTimeouts: Timeouts = {
 /** The names that providers have for the limit of an answer's tokens. */
 export const tokenLimitFields = ["max_tokens", "max_completion_tokens"] as const
 
+/** What becomes of a field of a request: it is sent, left out, or the provider is not asked and the client gets 400. */
+export const fieldRules = ["pass", "drop", "refuse"] as const
+export type FieldRule = (typeof fieldRules)[number]
+
 export interface ProviderSpec {
   readonly name: string
   readonly kind: "openai-compatible" | "echo"
@@ -33,8 +37,35 @@ export interface ProviderSpec {
   readonly apiKeyVariable: string | undefined
   /** The field for the limit: Ollama ignores the newer one without an error, OpenAI's newest models refuse the older. */
   readonly tokenLimit: (typeof tokenLimitFields)[number]
+  /** The header for the key, in lower case; undefined: `Authorization`, as a bearer token. */
+  readonly apiKeyHeader: string | undefined
+  /** Further headers, their names in lower case. */
+  readonly headers: ReadonlyMap<string, string>
+  readonly query: ReadonlyMap<string, string>
+  /** The URL of an HTTP proxy on the way to it. */
+  readonly proxy: string | undefined
+  /** The name of the variable that holds the URL, where that has a password. */
+  readonly proxyVariable: string | undefined
+  /** Whether a stream asks for its usage by `stream_options`, which some providers refuse. */
+  readonly streamOptions: boolean
+  /** What becomes of fields of a request, by name. */
+  readonly fields: ReadonlyMap<string, FieldRule>
   readonly timeouts: Timeouts
 }
+
+/** A provider as it is where models.yaml says no more. */
+export const standardProvider = {
+  apiKeyVariable: undefined,
+  tokenLimit: "max_tokens",
+  apiKeyHeader: undefined,
+  headers: new Map(),
+  query: new Map(),
+  proxy: undefined,
+  proxyVariable: undefined,
+  streamOptions: true,
+  fields: new Map(),
+  timeouts: standardTimeouts
+} as const satisfies Omit<ProviderSpec, "name" | "kind" | "baseUrl">
 
 export interface Shell {
   readonly name: string
@@ -48,6 +79,8 @@ export interface Shell {
 export interface Ghost {
   readonly name: string
   readonly shells: readonly [Shell, ...ReadonlyArray<Shell>]
+  /** Whether the next shell is asked where one refuses what a request is about. */
+  readonly fallsBackOnRefusal: boolean
 }
 
 /** The content of `models.yaml`, in the order of the file. A ghost and a shell never share a name. */

@@ -11,16 +11,19 @@ import { tiers } from "../../contracts/router/ChatSchemas.ts"
 import { hasControlCharacter, isLongerThan } from "../../domain/Text.ts"
 import { parseDuration } from "../../platform/config/Setting.ts"
 import * as YamlSchema from "../../platform/config/YamlSchema.ts"
+import { handledFields } from "../protocol/ChatRequest.ts"
 import { RouterSettings } from "../RouterSettings.ts"
 import {
   automatic,
   type Catalog,
+  fieldRules,
   type Ghost,
   historyResource,
   maximumResourceLength,
   type ProviderSpec,
   type Shell,
   shellResource,
+  standardProvider,
   standardTimeouts,
   tokenLimitFields
 } from "./Catalog.ts"
@@ -87,12 +90,62 @@ const variableName = text.pipe(
   )
 )
 
+/** Fields that this program sets itself, by `model`, `token_limit` and `stream_options`, or that only it reads. */
+const fieldProblem = (name: string): string | undefined =>
+  handledFields.has(name) ? "is set by Gravitas, and has no rule" : nameProblem(name)
+
+/** A token of HTTP (RFC 9110, section 5.6.2). */
+const isToken = (name: string): boolean => /^[\w!#$%&'*+.^`|~-]+$/.test(name)
+
+/** Headers that this program sets, or that would hold a key. */
+const reservedHeaders: ReadonlySet<string> = new Set([
+  "authorization",
+  "connection",
+  "content-encoding",
+  "content-length",
+  "content-type",
+  "cookie",
+  "expect",
+  "host",
+  "keep-alive",
+  "proxy-authorization",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade"
+])
+
+const headerProblem = (name: string): string | undefined => {
+  if (!isToken(name)) return "is not the name of a header"
+  return reservedHeaders.has(name.toLowerCase())
+    ? "is set by Gravitas; the key is that of api_key_env, in the header api_key_header"
+    : undefined
+}
+
+const headerName = text.pipe(
+  Schema.filter((name) => (isToken(name) && !reservedHeaders.has(name.toLowerCase())) || "must be the name of a header")
+)
+
+const headerValue = text.pipe(
+  Schema.filter((value) => /^[\x20-\x7e]+$/.test(value) || "must hold only printable ASCII characters")
+)
+
+const mapping = <A, I>(value: Schema.Schema<A, I>, problem?: (name: string) => string | undefined) =>
+  Schema.optionalWith(YamlSchema.mapOf(value, problem), { exact: true, default: () => new Map<string, A>() })
+
 const provider = Schema.Union(
   Schema.Struct({
     kind: Schema.Literal("openai-compatible"),
     base_url: text.pipe(Schema.filter(urlProblem)),
     api_key_env: Schema.optionalWith(variableName, { exact: true }),
+    api_key_header: Schema.optionalWith(headerName, { exact: true }),
     token_limit: Schema.optionalWith(Schema.Literal(...tokenLimitFields), { exact: true, default: () => "max_tokens" }),
+    stream_options: Schema.optionalWith(Schema.Boolean, { exact: true, default: () => true }),
+    fields: mapping(Schema.Literal(...fieldRules), fieldProblem),
+    headers: mapping(headerValue, headerProblem),
+    query: mapping(text),
+    proxy: Schema.optionalWith(text.pipe(Schema.filter(urlProblem)), { exact: true }),
+    proxy_env: Schema.optionalWith(variableName, { exact: true }),
     timeouts
   }),
   Schema.Struct({ kind: Schema.Literal("echo"), timeouts })
@@ -113,7 +166,8 @@ const ghost = (shells: ReadonlySet<string>) => {
   )
   return Schema.Struct({
     preferred_shell: shellName,
-    fallback_shells: Schema.optionalWith(Schema.Array(shellName), { exact: true, default: () => [] })
+    fallback_shells: Schema.optionalWith(Schema.Array(shellName), { exact: true, default: () => [] }),
+    fallback_on_refusal: Schema.optionalWith(Schema.Boolean, { exact: true, default: () => false })
   }).pipe(
     Schema.filter(({ fallback_shells, preferred_shell }) => {
       const names = [preferred_shell, ...fallback_shells]
@@ -153,15 +207,25 @@ const modelsSchema = (namesIn: (key: string) => ReadonlySet<string>) => {
   })
 }
 
+const lowerCase = (headers: ReadonlyMap<string, string>): ReadonlyMap<string, string> =>
+  new Map([...headers].map(([name, value]) => [name.toLowerCase(), value]))
+
 const providerSpec = (name: string, given: typeof provider.Type): ProviderSpec =>
   given.kind === "echo"
-    ? { name, ...given, baseUrl: "", apiKeyVariable: undefined, tokenLimit: "max_tokens" }
+    ? { ...standardProvider, name, ...given, baseUrl: "" }
     : {
         name,
         kind: given.kind,
         baseUrl: given.base_url.replace(/\/+$/, ""),
         apiKeyVariable: given.api_key_env,
+        apiKeyHeader: given.api_key_header?.toLowerCase(),
         tokenLimit: given.token_limit,
+        streamOptions: given.stream_options,
+        fields: given.fields,
+        headers: lowerCase(given.headers),
+        query: given.query,
+        proxy: given.proxy,
+        proxyVariable: given.proxy_env,
         timeouts: given.timeouts
       }
 
@@ -173,9 +237,10 @@ const catalogOf = (file: Schema.Schema.Type<ReturnType<typeof modelsSchema>>): C
     shells.set(name, { name, tier, provider, upstreamModel: model ?? name })
   }
   const ghosts = new Map<string, Ghost>()
-  for (const [name, { fallback_shells, preferred_shell }] of file.ghosts ?? []) {
+  for (const [name, { fallback_on_refusal, fallback_shells, preferred_shell }] of file.ghosts ?? []) {
     const [first, ...rest] = [preferred_shell, ...fallback_shells].flatMap((shell) => shells.get(shell) ?? [])
-    if (first !== undefined) ghosts.set(name, { name, shells: [first, ...rest] })
+    if (first !== undefined)
+      ghosts.set(name, { name, shells: [first, ...rest], fallsBackOnRefusal: fallback_on_refusal })
   }
   return { providers, shells, ghosts }
 }

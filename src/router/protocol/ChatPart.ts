@@ -1,5 +1,7 @@
 import * as Predicate from "effect/Predicate"
-import { isDeeperThan, memberOf, storable } from "../../domain/Text.ts"
+import { memberOf, storable } from "../../domain/Text.ts"
+import { jsonMembers } from "./JsonMembers.ts"
+import { normalizeToolCalls } from "./ToolCalls.ts"
 
 /** Levels of objects and arrays in an answer. */
 const maximumDepth = 64
@@ -11,118 +13,206 @@ export interface Usage {
   readonly raw: Readonly<Record<string, unknown>>
 }
 
-/** A complete answer, or a part of a streamed one, without the fields that name its provider. */
+type Choice = Readonly<Record<PropertyKey, unknown>>
+
+/** A complete answer, or a part of a streamed one, in OpenAI's form and without the fields that name its provider. */
 export interface ChatPart {
-  /** As the provider sent them, with `message` in a complete answer and `delta` in a part. */
-  readonly choices: ReadonlyArray<unknown>
+  /** With `message` in a complete answer and `delta` in a part. */
+  readonly choices: ReadonlyArray<Choice>
+  /** `choices` as JSON, in one line: as the provider sent it, where that has OpenAI's form. */
+  readonly choicesText: string
+  /** Further members for the client: `,"citations":[…]`; empty where there are none. */
+  readonly moreText: string
   readonly usage: Usage | undefined
   /** The text of the first choice. */
   readonly text: string
   /** Why the first choice ended, where it did. */
   readonly finishReason: string | undefined
+  /** Characters of texts, thoughts and arguments in all choices. */
+  readonly characters: number
+  /** Whether it has text, thoughts, a call or an end. The first such part begins an answer: before it nothing was said. */
+  readonly hasContent: boolean
+  /** Whether all choices that have begun have ended. */
+  readonly isEnd: boolean
 }
+
+/** A part that holds nothing: the provider showed that it works on the answer. */
+export const signOfLife: ChatPart = {
+  choices: [],
+  choicesText: "[]",
+  moreText: "",
+  usage: undefined,
+  text: "",
+  finishReason: undefined,
+  characters: 0,
+  hasContent: false,
+  isEnd: false
+}
+
+/** Members of an answer, besides those that every part has, that clients read. Others may name the provider. */
+const passedMembers: ReadonlySet<string> = new Set([
+  "citations",
+  "images",
+  "prompt_filter_results",
+  "related_questions",
+  "search_results",
+  "service_tier",
+  "system_fingerprint",
+  "videos"
+])
 
 const count = (value: unknown): number | undefined =>
   typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 2 ** 31 - 1 ? value : undefined
 
-const readUsage = (value: unknown): Usage | undefined => {
-  if (!Predicate.isReadonlyRecord(value)) return undefined
-  const promptTokens = count(value["prompt_tokens"])
-  const completionTokens = count(value["completion_tokens"])
+/** Groq's streams have the usage in a member of its own. */
+export const readUsage = (answer: Choice): Usage | undefined => {
+  const raw = answer["usage"] ?? memberOf(answer["x_groq"], "usage")
+  if (!Predicate.isReadonlyRecord(raw)) return undefined
+  const promptTokens = count(raw["prompt_tokens"])
+  const completionTokens = count(raw["completion_tokens"])
   return promptTokens === undefined || completionTokens === undefined
     ? undefined
-    : { promptTokens, completionTokens, raw: value }
+    : { promptTokens, completionTokens, raw }
 }
 
-/** As a table can hold it. Some servers send an empty one with every part but the last. */
-const readFinishReason = (value: unknown): string | undefined =>
+/** As a table can hold it. */
+export const readFinishReason = (value: unknown): string | undefined =>
   typeof value === "string" && value !== "" ? storable(value.slice(0, 50)) : undefined
 
-/** Gemini leaves the field out where there is no choice: it blocked the prompt, or sends only the usage. */
-const readChoices = ({ choices, object }: Readonly<Record<string, unknown>>): ReadonlyArray<unknown> | undefined => {
-  if (Array.isArray(choices)) return choices
-  const isNone = choices === undefined || choices === null
-  return isNone && (object === "chat.completion" || object === "chat.completion.chunk") ? [] : undefined
-}
-
-/** Reads a chat completion (`message`) or a chunk of one (`delta`); undefined for anything else. */
-export const readPart = (value: unknown, content: "message" | "delta"): ChatPart | undefined => {
-  if (!Predicate.isReadonlyRecord(value)) return undefined
-  // A deeper value could not be written as JSON again.
-  if (isDeeperThan(value, maximumDepth)) return undefined
-  const choices = readChoices(value)
-  if (choices === undefined || !choices.every(Predicate.isReadonlyRecord)) return undefined
-  const first = choices.find((choice) => (memberOf(choice, "index") ?? 0) === 0)
-  const text = memberOf(memberOf(first, content), "content")
-  return {
-    choices,
-    usage: readUsage(value["usage"]),
-    text: typeof text === "string" ? text : "",
-    finishReason: readFinishReason(memberOf(first, "finish_reason"))
-  }
-}
+/** Whether a choice says in itself that the provider failed, as OpenRouter's do. */
+const hasFailed = (choice: Choice): boolean =>
+  Predicate.isNotNullable(choice["error"]) || choice["finish_reason"] === "error"
 
 /** OpenAI's limit of `n`. */
 const maximumChoices = 128
 
-/** The index of a choice; 0 where it is missing or not valid. */
-const choiceIndexOf = ({ index }: Readonly<Record<string, unknown>>): number =>
-  typeof index === "number" && index >= 0 && index < maximumChoices ? index : 0
+export const isIndex = (value: unknown): value is number =>
+  typeof value === "number" && Number.isInteger(value) && value >= 0 && value < maximumChoices
 
-/** Finds out whether all choices of a stream that have begun have ended. */
-export const makeEnding = () => {
-  const begun = new Set<number>()
-  const ended = new Set<number>()
+const isFilled = (value: unknown): boolean => {
+  if (typeof value !== "object" || value === null) return typeof value === "string" && value !== ""
+  return Array.isArray(value) ? value.length > 0 : Object.keys(value).length > 0
+}
+
+/** What a message, or a piece of one, says. */
+interface Said {
+  readonly characters: number
+  readonly hasContent: boolean
+}
+
+const lengthOf = (value: unknown): number => {
+  if (typeof value === "string") return value.length
+  if (typeof value !== "object" || value === null) return 0
+  let length = 0
+  for (const one of Object.values(value)) length += lengthOf(one)
+  return length
+}
+
+export const readSaid = (message: unknown): Said => {
+  let characters = 0
+  let hasContent = false
+  if (!Predicate.isReadonlyRecord(message)) return { characters, hasContent }
+  for (const name in message) {
+    const value = message[name]
+    if (name === "role" || !isFilled(value)) continue
+    hasContent = true
+    characters += lengthOf(value)
+  }
+  return { characters, hasContent }
+}
+
+interface Answer {
+  readonly choices: ReadonlyArray<Record<PropertyKey, unknown>>
+  readonly value: Choice
+  readonly members: ReadonlyMap<string, string>
+}
+
+/**
+ * Reads what both forms of an answer share. `error`: an error of the provider in place of an answer, or in one of its choices; undefined
+ * for anything else. Gemini leaves `choices` out where there is none: it blocked the prompt, or sends only the usage.
+ */
+export const readAnswer = (value: unknown, text: string): Answer | "error" | undefined => {
+  if (!Predicate.isReadonlyRecord(value)) return undefined
+  if (isErrorAnswer(value)) return "error"
+  const { choices = [] } = value
+  const given = choices ?? []
+  if (!Array.isArray(given) || !given.every(Predicate.isRecord)) return undefined
+  if (given.some(hasFailed)) return "error"
+  let { depth, texts } = jsonMembers(text)
+  // A deeper value could not be written as JSON again.
+  if (depth > maximumDepth) return undefined
+  // An event of a stream ends at the end of a line.
+  if (text.includes("\n")) texts = jsonMembers(JSON.stringify(value)).texts
+  return { choices: given, value, members: texts }
+}
+
+export const partOf = (
+  { choices, members, value }: Answer,
+  content: "message" | "delta",
+  facts: Said & { readonly isChanged: boolean; readonly isEnd: boolean }
+): ChatPart => {
+  const first = choices.find(({ index }) => index === 0)
+  const text = memberOf(memberOf(first, content), "content")
+  let moreText = ""
+  for (const [name, one] of members) if (passedMembers.has(name)) moreText += `,${JSON.stringify(name)}:${one}`
+  const given = facts.isChanged ? undefined : members.get("choices")
   return {
-    add: ({ choices }: ChatPart): void => {
-      for (const choice of choices) {
-        if (!Predicate.isReadonlyRecord(choice)) continue
-        const index = choiceIndexOf(choice)
-        begun.add(index)
-        if (readFinishReason(choice["finish_reason"]) !== undefined) ended.add(index)
-      }
-    },
-    hasBegun: (): boolean => begun.size > 0,
-    isComplete: (): boolean => begun.size > 0 && ended.size === begun.size
+    choices,
+    choicesText: given ?? JSON.stringify(choices),
+    moreText,
+    usage: readUsage(value),
+    text: typeof text === "string" ? text : "",
+    finishReason: readFinishReason(first?.["finish_reason"]),
+    characters: facts.characters,
+    hasContent: facts.hasContent,
+    isEnd: facts.isEnd
   }
 }
 
-export const isErrorAnswer = (value: unknown): boolean => Predicate.isNotNullable(memberOf(value, "error"))
+/** vLLM's errors have no member `error`. */
+export const isErrorAnswer = (value: unknown): boolean =>
+  Predicate.isNotNullable(memberOf(value, "error")) || memberOf(value, "object") === "error"
 
-interface LatestCall {
-  readonly index: number
-  readonly id: unknown
-}
+export const endReason = (hasCalls: boolean): string => (hasCalls ? "tool_calls" : "stop")
 
-/** Whether this is a new call. A part of the latest call has the same id, or neither id nor name. */
-const begins = (call: Readonly<Record<string, unknown>>, latest: LatestCall): boolean => {
-  const { function: called, id } = call
-  if (typeof id === "string" && id !== "") return id !== latest.id
-  const name = memberOf(called, "name")
-  return typeof name === "string" && name !== ""
-}
-
-/** Adds the `index` of streamed tool calls where the provider, such as Gemini, leaves it out: OpenAI's clients lose a call without one. */
-export const makeToolCallIndices = () => {
-  const latest = new Map<number, LatestCall>()
-
-  const indexed = (choice: number) => (call: unknown) => {
-    if (!Predicate.isReadonlyRecord(call)) return call
-    const { id, index: given } = call
-    const before = latest.get(choice) ?? { index: -1, id: undefined }
-    const isNew = before.index < 0 || begins(call, before)
-    const index = typeof given === "number" ? given : isNew ? before.index + 1 : before.index
-    latest.set(choice, { index, id: isNew ? id : before.id })
-    return { ...call, index }
+/** Reads a whole chat completion from its JSON and its text, and fills in what it leaves out. */
+export const readCompletion = (value: unknown, text: string, newId: () => string): ChatPart | "error" | undefined => {
+  const answer = readAnswer(value, text)
+  if (answer === undefined || answer === "error") return answer
+  const isCompletion = Array.isArray(answer.value["choices"]) || answer.value["object"] === "chat.completion"
+  if (!isCompletion) return undefined
+  let isChanged = false
+  let characters = 0
+  const set = (fields: Record<PropertyKey, unknown>, name: string, filled: unknown) => {
+    fields[name] = filled
+    isChanged = true
   }
+  for (const [position, choice] of answer.choices.entries()) {
+    if (!isIndex(choice["index"])) set(choice, "index", position)
+    if (!Predicate.isRecord(choice["message"])) set(choice, "message", {})
+    const message = choice["message"]
+    if (!Predicate.isRecord(message)) continue
+    if (typeof message["role"] !== "string") set(message, "role", "assistant")
+    if (message["content"] === undefined) set(message, "content", null)
+    const calls = message["tool_calls"]
+    if (Array.isArray(calls) && normalizeToolCalls(calls, newId)) isChanged = true
+    if (readFinishReason(choice["finish_reason"]) === undefined)
+      set(choice, "finish_reason", endReason(Array.isArray(calls) && calls.length > 0))
+    characters += readSaid(message).characters
+  }
+  return partOf(answer, "message", { isChanged, characters, hasContent: true, isEnd: true })
+}
 
-  return (part: ChatPart): ChatPart => ({
-    ...part,
-    choices: part.choices.map((choice) => {
-      const delta = memberOf(choice, "delta")
-      const calls = memberOf(delta, "tool_calls")
-      if (!Predicate.isReadonlyRecord(choice) || !Array.isArray(calls)) return choice
-      return { ...choice, delta: { ...Object(delta), tool_calls: calls.map(indexed(choiceIndexOf(choice))) } }
-    })
+/** A part that this program makes itself, in OpenAI's form. */
+export const makePart = (content: "message" | "delta", choices: ReadonlyArray<Choice>, usage?: Usage): ChatPart => {
+  const said = choices.map((choice) => readSaid(choice[content]))
+  const hasContent = choices.some((choice, i) => choice["finish_reason"] !== null || said[i]?.hasContent === true)
+  const characters = said.reduce((sum, one) => sum + one.characters, 0)
+  const part = partOf({ choices, value: {}, members: new Map() }, content, {
+    isChanged: true,
+    characters,
+    hasContent,
+    isEnd: false
   })
+  return { ...part, usage }
 }

@@ -16,9 +16,6 @@ interface Problem {
   readonly problem: string
 }
 
-/** Messages of one request: each becomes a row. */
-const maximumMessages = 1_000
-
 const partProblem = (part: unknown): string | undefined => {
   if (!Predicate.isReadonlyRecord(part)) return "must be objects"
   if (typeof part["type"] !== "string") return 'must have a "type"'
@@ -42,7 +39,7 @@ const contentProblem = (message: Readonly<Record<string, unknown>>): string | un
 }
 
 /** Reads `messages`; notes the first problem of each, up to ten. */
-const parseMessages = (given: unknown, problems: Array<Problem>): ReadonlyArray<Message> => {
+const parseMessages = (given: unknown, maximumMessages: number, problems: Array<Problem>): ReadonlyArray<Message> => {
   const refuse = (param: string, problem: string) => {
     if (problems.length < 10) problems.push({ param, problem: `"${param}" ${problem}` })
   }
@@ -97,10 +94,10 @@ export interface ChatRequest {
   readonly complexity: number
   readonly priority: number
   readonly forceTier: Tier | undefined
-  /** The limit of the answer, under either of its two names. */
-  readonly maxTokens: number
-  /** Further fields for the provider, besides `model`, `messages`, `stream` and the limit of tokens. */
-  readonly passed: Readonly<Record<string, unknown>>
+  /** The limit of the answer, under either of its two names; undefined: the client names none, and the provider gets none. */
+  readonly maxTokens: number | undefined
+  /** The body as the client sent it: providers get its messages and its other fields byte for byte. */
+  readonly text: string
 }
 
 interface InvalidChatRequest extends Problem {
@@ -108,33 +105,23 @@ interface InvalidChatRequest extends Problem {
   readonly model: string | null
 }
 
-/** Bytes of a request's body: conversations are longer than the bodies of other endpoints. */
-export const maximumBodyBytes = 1024 * 1024
-
 /** Levels of objects and arrays; tools hold JSON schemas, which nest. */
 export const maximumDepth = 64
 
 const maximumModelLength = 200
 
-/** Fields of OpenAI's contract that mean the same to every provider. Other fields are dropped. */
-const passedFields = [
-  "frequency_penalty",
-  "logit_bias",
-  "logprobs",
-  "n",
-  "parallel_tool_calls",
-  "presence_penalty",
-  "reasoning_effort",
-  "response_format",
-  "seed",
-  "stop",
-  "temperature",
-  "tool_choice",
-  "tools",
-  "top_logprobs",
-  "top_p",
-  "user"
-] as const
+/** Fields that this program reads, and sets itself where a provider needs them. All others are for the provider. */
+export const handledFields: ReadonlySet<string> = new Set([
+  "complexity",
+  "force_tier",
+  "max_completion_tokens",
+  "max_tokens",
+  "messages",
+  "model",
+  "priority",
+  "stream",
+  "stream_options"
+])
 
 const modelProblem = (model: unknown): string | undefined => {
   if (typeof model !== "string") return model === undefined ? "it is missing" : "it must be a text"
@@ -158,12 +145,12 @@ const parseTruth = (body: Body, field: string, problems: Array<Problem>): boolea
 }
 
 /** Bounds are inclusive. */
-const parseNumber = (
+const parseNumber = <const Standard extends number | undefined>(
   body: Body,
   field: string,
-  rules: { readonly min: number; readonly max: number; readonly standard: number; readonly integer?: boolean },
+  rules: { readonly min: number; readonly max: number; readonly standard: Standard; readonly integer?: boolean },
   problems: Array<Problem>
-): number => {
+): number | Standard => {
   const value = body[field]
   if (isLeftOut(value)) return rules.standard
   const fits = typeof value === "number" && value >= rules.min && value <= rules.max
@@ -182,9 +169,9 @@ const parseTier = (value: unknown, problems: Array<Problem>): Tier | undefined =
 }
 
 /** OpenAI's newer name of `max_tokens` is `max_completion_tokens`. */
-const maxTokensOf = (body: Body, problems: Array<Problem>): number => {
+const maxTokensOf = (body: Body, problems: Array<Problem>): number | undefined => {
   const field = isLeftOut(body["max_completion_tokens"]) ? "max_tokens" : "max_completion_tokens"
-  return parseNumber(body, field, { ...tokenLimits, standard: defaults.maxTokens }, problems)
+  return parseNumber(body, field, { ...tokenLimits, standard: undefined }, problems)
 }
 
 const includesUsage = (body: Body, problems: Array<Problem>): boolean => {
@@ -208,11 +195,21 @@ const checkOwnFields = (body: Body, problems: Array<Problem>): void => {
   }
 }
 
+export interface ChatRequestText {
+  /** The body's text. */
+  readonly text: string
+  /** Messages of one request: each becomes a row of the history. */
+  readonly maximumMessages: number
+}
+
 /**
  * Reads the body of `POST /v1/chat/completions`: OpenAI's fields and `complexity`, `priority`, `force_tier`. It is written by hand, beside the
  * schema of the contract, because OpenAI's errors name a field as `messages[2].content`; a test compares the two.
  */
-export const parseChatRequest = (body: unknown): Either.Either<ChatRequest, InvalidChatRequest> => {
+export const parseChatRequest = (
+  body: unknown,
+  { maximumMessages, text }: ChatRequestText
+): Either.Either<ChatRequest, InvalidChatRequest> => {
   const refused = (param: string | null, problem: string, model: string | null = null) =>
     Either.left({ param, problem, model })
   if (!Predicate.isReadonlyRecord(body)) return refused(null, "the request body must be a JSON object")
@@ -221,7 +218,7 @@ export const parseChatRequest = (body: unknown): Either.Either<ChatRequest, Inva
   const problems: Array<Problem> = []
   const wrongModel = modelProblem(model)
   if (wrongModel !== undefined) problems.push({ param: "model", problem: `"model": ${wrongModel}` })
-  const messages = parseMessages(body["messages"], problems)
+  const messages = parseMessages(body["messages"], maximumMessages, problems)
   const stream = parseTruth(body, "stream", problems)
   const includeUsage = includesUsage(body, problems)
   const complexity = parseNumber(body, "complexity", { min: 0, max: 10, standard: defaults.complexity }, problems)
@@ -232,12 +229,6 @@ export const parseChatRequest = (body: unknown): Either.Either<ChatRequest, Inva
   const name = wrongModel === undefined ? String(model) : null
   const [first] = problems
   if (first !== undefined) return refused(first.param, problems.map(({ problem }) => problem).join("; "), name)
-  const passed = Object.fromEntries(
-    passedFields.flatMap((field) => {
-      const value = body[field]
-      return isLeftOut(value) ? [] : [[field, value] as const]
-    })
-  )
   return Either.right({
     model: String(model),
     messages,
@@ -247,6 +238,6 @@ export const parseChatRequest = (body: unknown): Either.Either<ChatRequest, Inva
     priority,
     forceTier,
     maxTokens,
-    passed
+    text
   })
 }

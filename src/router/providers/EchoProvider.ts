@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import type { ChatPart, Usage } from "../protocol/ChatPart.ts"
+import { type ChatPart, makePart, type Usage } from "../protocol/ChatPart.ts"
 import { textOf } from "../protocol/ChatRequest.ts"
 import { type Call, type Provider, ProviderFailure } from "./Provider.ts"
 
@@ -13,8 +13,8 @@ interface Behaviour {
   readonly failsAfter?: number
   readonly stallsAfter?: number
   readonly busy?: true
-  /** Repeats the question, until `max_tokens`. */
-  readonly endless?: true
+  /** Repeats the question, until `max_tokens`, or so many words where the request names no limit. */
+  readonly endless?: number
 }
 
 const behaviours = new Map<string, Behaviour>([
@@ -25,7 +25,7 @@ const behaviours = new Map<string, Behaviour>([
   ["echo-hangs", { stallsAfter: 0 }],
   ["echo-stalls", { stallsAfter: 2 }],
   ["echo-busy", { busy: true }],
-  ["echo-endless", { endless: true }]
+  ["echo-endless", { endless: 4_096 }]
 ])
 
 /** Words in a chunk of the endless shell, which is to send more than a client can read. */
@@ -53,12 +53,8 @@ const question = ({ request }: Call): string => {
   return asked === undefined ? "" : (textOf(asked) ?? "")
 }
 
-const piece = (delta: Readonly<Record<string, unknown>>, finishReason: string | null = null): ChatPart => ({
-  choices: [{ index: 0, delta, finish_reason: finishReason, logprobs: null }],
-  usage: undefined,
-  text: typeof delta["content"] === "string" ? delta["content"] : "",
-  finishReason: finishReason ?? undefined
-})
+const piece = (delta: Readonly<Record<string, unknown>>, finishReason: string | null = null): ChatPart =>
+  makePart("delta", [{ index: 0, delta, finish_reason: finishReason, logprobs: null }])
 
 const usageOf = (call: Call, completionTokens: number): Usage => {
   const promptTokens = call.request.messages.reduce((sum, one) => sum + countWords(textOf(one) ?? ""), 0)
@@ -85,15 +81,15 @@ export const makeEchoProvider = (name: string): Provider => {
     if (behaviour.busy === true)
       return Either.left(failure("busy", "asks for fewer requests, as this model always does"))
     const asked = question(call)
-    const limit = call.request.maxTokens
+    const limit = call.request.maxTokens ?? behaviour.endless ?? Number.POSITIVE_INFINITY
     const said = wordsOf(asked, limit)
-    const isEndless = behaviour.endless === true && said.length > 0
+    const isEndless = behaviour.endless !== undefined && said.length > 0
     const length = isEndless ? limit : said.length
     const word = (i: number): string => {
       const text = said[i % said.length] ?? ""
       return i > 0 && i % said.length === 0 && !/^\s/.test(text) ? ` ${text}` : text
     }
-    const finishReason = behaviour.endless === true || countWords(asked) > limit ? "length" : "stop"
+    const finishReason = behaviour.endless !== undefined || countWords(asked) > limit ? "length" : "stop"
     const pause = Duration.decode(behaviour.pause ?? 0)
     return Either.right({ behaviour, isEndless, length, word, finishReason, pause, usage: usageOf(call, length) })
   }
@@ -114,7 +110,7 @@ export const makeEchoProvider = (name: string): Provider => {
           const isSilent = behaviour.failsAfter === 0 || behaviour.stallsAfter === 0
           const opening = isSilent ? Stream.empty : Stream.succeed(piece({ role: "assistant", content: "" }))
           const words = Stream.unfoldEffect(0, (i) => Effect.map(next(i), Option.fromNullable))
-          const last = { choices: [], usage, text: "", finishReason: undefined }
+          const last = makePart("delta", [], usage)
           const spoken = isEndless ? Stream.rechunk(words, burst) : words
           return Stream.concat(opening, Stream.concat(spoken, Stream.make(piece({}, finishReason), last)))
         })
@@ -130,7 +126,7 @@ export const makeEchoProvider = (name: string): Provider => {
         const text = Array.from({ length }, (_, i) => word(i)).join("")
         const message = { role: "assistant", content: text, refusal: null }
         const choices = [{ index: 0, message, finish_reason: finishReason, logprobs: null }]
-        return { choices, usage, text, finishReason }
+        return makePart("message", choices, usage)
       })
   }
 }

@@ -6,6 +6,7 @@ import type { DisconnectReason } from "../../platform/http/RequestContext.ts"
 import { type Shell, shellResource } from "../models/Catalog.ts"
 import type { ChatPart, Usage } from "../protocol/ChatPart.ts"
 import type { ChatRequest } from "../protocol/ChatRequest.ts"
+import { makeWholeAnswer, type WholeAnswer } from "../protocol/WholeAnswer.ts"
 
 /** How a request ended. `aborted`: the connection was closed before the answer was complete. A `refused` one has its audit row already. */
 export type RouteOutcome = "completed" | "failed" | "aborted" | "refused"
@@ -35,8 +36,10 @@ export interface ChatRequestContext {
   shell: Shell | undefined
   usage: Usage | undefined
   finishReason: string | undefined
-  /** The text of the answer so far, where content is stored; bounded. */
-  output: string
+  /** The answer so far, where content is stored; bounded. */
+  readonly answer: WholeAnswer
+  /** Characters that the answer has said so far. */
+  characters: number
   outcome: RouteOutcome | undefined
   /** Shells that were asked and did not answer, each with its reason. */
   readonly tried: Array<string>
@@ -77,6 +80,9 @@ const makeAnswerEndSignal = (): AnswerEndSignal => {
   }
 }
 
+/** Characters of an answer that are stored, so that a provider that does not stop cannot fill the memory. */
+const maximumOutput = 1024 * 1024
+
 export const makeChatRequestContext = (
   facts: Pick<ChatRequestContext, "requestId" | "authorization" | "startedAtMillis" | "storeContent" | "policyVersion">
 ): ChatRequestContext => ({
@@ -90,24 +96,18 @@ export const makeChatRequestContext = (
   shell: undefined,
   usage: undefined,
   finishReason: undefined,
-  output: "",
+  answer: makeWholeAnswer(maximumOutput),
+  characters: 0,
   outcome: undefined,
   tried: [],
   disconnect: undefined
 })
 
-/** Characters of an answer that are stored, so that a provider that does not stop cannot fill the memory. */
-const maximumOutput = 1024 * 1024
-
-export const appendOutput = (
-  context: ChatRequestContext,
-  part: Pick<ChatPart, "text" | "usage" | "finishReason">
-): void => {
+export const appendOutput = (context: ChatRequestContext, part: ChatPart): void => {
   if (part.usage !== undefined) context.usage = part.usage
   if (part.finishReason !== undefined) context.finishReason = part.finishReason
-  if (context.storeContent && context.output.length < maximumOutput) {
-    context.output += part.text.slice(0, maximumOutput - context.output.length)
-  }
+  context.characters += part.characters
+  if (context.storeContent) context.answer.add(part)
 }
 
 /**

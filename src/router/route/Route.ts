@@ -99,6 +99,12 @@ const refuseUnanswered = (context: ChatRequestContext, last: ProviderFailure) =>
     return yield* routeRefused({ ...refusal, auditId })
   })
 
+/** How the candidates of a request are asked. */
+export interface RouteRules {
+  /** Whether the next one is asked where one refuses what the request is about. */
+  readonly fallsBackOnRefusal: boolean
+}
+
 /**
  * Asks the candidates, one after the other, until the first part of an answer is there. Each one is authorised before; the caller
  * is certified, and its session started, once. Returns the shell that answers, with the id of the row that records it.
@@ -106,7 +112,8 @@ const refuseUnanswered = (context: ChatRequestContext, last: ProviderFailure) =>
 export const openRoute = Effect.fnUntraced(function* (
   context: ChatRequestContext,
   request: ChatRequest,
-  candidates: Candidates
+  candidates: Candidates,
+  { fallsBackOnRefusal }: RouteRules
 ) {
   const providers = yield* Providers
   let denied: Refusal | undefined
@@ -129,7 +136,7 @@ export const openRoute = Effect.fnUntraced(function* (
       })
     }
     context.shell = shell
-    const answer = yield* Effect.either(attempt(providers.get(shell.provider), shell, request)).pipe(
+    const answer = yield* Effect.either(attempt(providers.get(shell), shell, request)).pipe(
       unlessEnded<Refusal, AuditLog>((end) =>
         context.over.listen((why) => end(refuse(context, why, { closed_by: why.closedBy })))
       )
@@ -137,6 +144,8 @@ export const openRoute = Effect.fnUntraced(function* (
     if (Either.isLeft(answer)) {
       failed = { shell, failure: answer.left }
       context.tried.push(`${shell.name}: ${answer.left.message}`)
+      // Another model might say what this one must not.
+      if (answer.left.kind === "refused" && !fallsBackOnRefusal) break
       continue
     }
     const auditId = yield* record(context, { action: "route", result: "ALLOWED", reason: `${shell.name} answers` })

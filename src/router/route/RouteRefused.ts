@@ -16,13 +16,15 @@ export interface RefusalFields {
   readonly param?: string | null | undefined
   readonly auditId?: string | undefined
   readonly retryAfterMillis?: number | undefined
+  /** Whether the same request should be sent again; undefined: clients decide by the status. */
+  readonly shouldRetry?: boolean | undefined
 }
 
 const codes: Readonly<Record<FailureKind, RefusalCode>> = {
   unreachable: "provider_failed",
   timed_out: "provider_timeout",
   broken: "provider_failed",
-  empty: "provider_failed",
+  refused: "content_filter",
   misconfigured: "provider_misconfigured",
   busy: "rate_limited",
   rejected: "provider_rejected",
@@ -30,14 +32,29 @@ const codes: Readonly<Record<FailureKind, RefusalCode>> = {
   unavailable: "provider_unavailable"
 }
 
-export const refusalOfFailure = ({ kind, message, retryAfterMillis }: ProviderFailure): RefusalFields => ({
-  code: codes[kind],
-  reason: message,
-  retryAfterMillis
+/** The same request would fail again, until an operator changes a key, the models file or the request. */
+const isFinal = (kind: FailureKind): boolean =>
+  kind === "refused" || kind === "misconfigured" || kind === "rejected" || kind === "unavailable"
+
+export const refusalOfFailure = (failure: ProviderFailure): RefusalFields => {
+  const { code, kind, message, param, retryAfterMillis, shouldRetry } = failure
+  return {
+    code: code ?? codes[kind],
+    reason: message,
+    param,
+    retryAfterMillis,
+    shouldRetry: isFinal(kind) ? false : shouldRetry
+  }
+}
+
+/** OpenAI's clients look for the milliseconds first; a wait of less than a second is rounded up in seconds. */
+const retryHeaders = (millis: number): Readonly<Record<string, string>> => ({
+  "retry-after": String(Math.max(1, Math.ceil(millis / 1_000))),
+  "retry-after-ms": String(Math.ceil(millis))
 })
 
 /** The refusal of a request, with OpenAI's status and fields. The client sees the reason. */
-export const routeRefused = ({ auditId, code, param, reason, retryAfterMillis }: RefusalFields): Refusal =>
+export const routeRefused = ({ auditId, code, param, reason, retryAfterMillis, shouldRetry }: RefusalFields): Refusal =>
   new Refusal({
     code,
     message: reason,
@@ -46,9 +63,8 @@ export const routeRefused = ({ auditId, code, param, reason, retryAfterMillis }:
     more: { type: errorTypeOf(code), param: param ?? null },
     headers: {
       ...(code === "unauthenticated" ? bearerChallenge(undefined) : {}),
-      ...(retryAfterMillis === undefined
-        ? {}
-        : { "retry-after": String(Math.max(1, Math.ceil(retryAfterMillis / 1_000))) })
+      ...(retryAfterMillis === undefined ? {} : retryHeaders(retryAfterMillis)),
+      ...(shouldRetry === undefined ? {} : { "x-should-retry": String(shouldRetry) })
     }
   })
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { foreignRequest } from "../../../src/platform/http/ForeignRequest.ts"
 
-const rules = { names: ["gravitas.example"], always: false }
+const rules = { names: ["gravitas.example"], origins: new Set(["https://app.example"]), always: false }
 const open = { ...rules, always: true }
 const json = { "content-type": "application/json", "content-length": "2" }
 const own = { host: "127.0.0.1:8001", origin: "http://127.0.0.1:8001" }
@@ -27,6 +27,13 @@ describe("a request that a foreign page may have caused", () => {
       "a page of a configured name, behind a proxy",
       "GET",
       { host: "localhost:8001", origin: "https://gravitas.example" },
+      rules,
+      undefined
+    ],
+    [
+      "a page of an origin that may use the service",
+      "POST",
+      { host: "localhost:8001", origin: "https://app.example", ...json },
       rules,
       undefined
     ],

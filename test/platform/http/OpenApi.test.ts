@@ -140,7 +140,14 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("t
     ["gatekeeper", "/access/v1/evaluation", "post", "400", "422", ["bad_request"]],
     ["gatekeeper", "/access/v1/evaluations", "post", "400", "422", ["bad_request"]],
     ["guardian", "/session/start", "post", "422", "400", ["invalid_request"]],
-    ["router", "/v1/chat/completions", "post", "400", "422", ["invalid_request", "provider_rejected"]],
+    [
+      "router",
+      "/v1/chat/completions",
+      "post",
+      "400",
+      "422",
+      ["invalid_request", "provider_rejected", "content_filter", "context_length_exceeded"]
+    ],
     ["router", "/v1/history", "get", "400", "422", ["invalid_request"]]
   ] as const
   for (const [service, path, method, status, never, codes] of refusals) {

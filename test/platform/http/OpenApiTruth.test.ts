@@ -47,6 +47,7 @@ const asked: ReadonlyArray<readonly [ServiceName, method: string, path: string, 
   ["guardian", "GET", "/.well-known/jwks.json"],
   ["router", "POST", "/v1/chat/completions", { model: "echo", messages: [{ role: "user", content: "which shelf?" }] }],
   ["router", "GET", "/v1/models"],
+  ["router", "GET", "/v1/models/{id}", undefined, "/v1/models/echo"],
   ["router", "GET", "/v1/history", undefined, "/v1/history?ghost=Supervisor_Managed_Agent"],
   ...serviceNames.flatMap((service) =>
     ["/healthz", "/readyz", "/health", "/openapi.json"].map((path) => [service, "GET", path] as const)

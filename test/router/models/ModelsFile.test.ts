@@ -101,6 +101,31 @@ describe("parseModels", () => {
       "models.yaml:2:20: providers.p.token_limit is not a known key; known: kind, timeouts"
     ],
     [
+      "a rule for a field that does not exist",
+      "providers:\n  p: { kind: openai-compatible, base_url: http://x/v1, fields: { store: ignore } }\nshells: {}",
+      "models.yaml:2:73: providers.p.fields.store must be one of pass, drop, refuse"
+    ],
+    [
+      "a rule for a field that the router sets",
+      "providers:\n  p: { kind: openai-compatible, base_url: http://x/v1, fields: { stream: drop } }\nshells: {}",
+      "models.yaml:2:66: providers.p.fields.stream is set by Gravitas"
+    ],
+    [
+      "a key among the headers",
+      "providers:\n  p: { kind: openai-compatible, base_url: http://x/v1, headers: { Authorization: sk-1 } }\nshells: {}",
+      "providers.p.headers.Authorization is set by Gravitas; the key is that of api_key_env"
+    ],
+    [
+      "a truth value that is a text",
+      "providers:\n  p: { kind: openai-compatible, base_url: http://x/v1, stream_options: 'no' }\nshells: {}",
+      "models.yaml:2:72: providers.p.stream_options must be true or false"
+    ],
+    [
+      "a proxy with a password",
+      "providers:\n  p: { kind: openai-compatible, base_url: http://x/v1, proxy: 'http://u:p@x' }\nshells: {}",
+      "providers.p.proxy must have no user, password"
+    ],
+    [
       "a timeout that is not a duration",
       "providers:\n  p: { kind: echo, timeouts: { idle: soon } }\nshells: {}",
       "models.yaml:2:38: providers.p.timeouts.idle must be a duration"
@@ -114,6 +139,38 @@ describe("parseModels", () => {
   for (const [what, text, problem] of cases) {
     it(`refuses ${what}, with its line and column`, () => expect(refused(text)).toContain(problem))
   }
+
+  it("reads how a provider is asked", () => {
+    const { ghosts, providers: read } = parsed(`providers:
+  azure:
+    kind: openai-compatible
+    base_url: https://x.example/v1
+    api_key_env: KEY
+    api_key_header: Api-Key
+    headers: { X-Title: fleet }
+    query: { api-version: 2024-10-21 }
+    proxy_env: HTTPS_PROXY
+    stream_options: false
+    fields: { top_k: pass, store: drop, "*": refuse }
+shells:
+  s: { tier: L1, provider: azure }
+ghosts:
+  G: { preferred_shell: s, fallback_on_refusal: true }
+`)
+    expect(read.get("azure")).toMatchObject({
+      apiKeyHeader: "api-key",
+      headers: new Map([["x-title", "fleet"]]),
+      query: new Map([["api-version", "2024-10-21"]]),
+      proxyVariable: "HTTPS_PROXY",
+      streamOptions: false,
+      fields: new Map([
+        ["top_k", "pass"],
+        ["store", "drop"],
+        ["*", "refuse"]
+      ])
+    })
+    expect(ghosts.get("G")?.fallsBackOnRefusal).toBe(true)
+  })
 
   it("repeats neither a key that stands where its variable's name should, nor a password in a URL", () => {
     const key = refused(

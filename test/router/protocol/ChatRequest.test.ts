@@ -1,15 +1,16 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
-import { parseChatRequest, textOf } from "../../../src/router/protocol/ChatRequest.ts"
+import { textOf } from "../../../src/router/protocol/ChatRequest.ts"
+import { readChatRequest } from "../../support/router/Calls.ts"
 
 const user = { role: "user", content: "hi" }
 const valid = { model: "echo", messages: [user] }
-const parsed = (body: unknown) => Either.getOrThrow(parseChatRequest(body))
-const refused = (body: unknown) => Either.getOrThrow(Either.flip(parseChatRequest(body)))
+const parsed = (body: unknown) => Either.getOrThrow(readChatRequest(body))
+const refused = (body: unknown) => Either.getOrThrow(Either.flip(readChatRequest(body)))
 
 describe("parseChatRequest", () => {
-  it("has the old system's defaults", () => {
+  it("has the old system's defaults, but for a limit of tokens that the client did not name", () => {
     expect(parsed(valid)).toEqual({
       model: "echo",
       messages: [{ role: "user", raw: user }],
@@ -18,19 +19,19 @@ describe("parseChatRequest", () => {
       complexity: 5,
       priority: 10,
       forceTier: undefined,
-      maxTokens: 4096,
-      passed: {}
+      maxTokens: undefined,
+      text: JSON.stringify(valid)
     })
   })
 
   it("a field that is null counts as left out", () => {
     expect(parsed({ ...valid, max_tokens: 7, max_completion_tokens: null }).maxTokens).toBe(7)
-    expect(parsed({ ...valid, max_tokens: null }).maxTokens).toBe(4096)
+    expect(parsed({ ...valid, max_tokens: null }).maxTokens).toBeUndefined()
   })
 
   it("the limit of tokens has two names, of which the newer one wins", () => {
-    expect(parsed({ ...valid, max_completion_tokens: 5 })).toMatchObject({ maxTokens: 5, passed: {} })
-    expect(parsed({ ...valid, max_tokens: 7, max_completion_tokens: 5 })).toMatchObject({ maxTokens: 5, passed: {} })
+    expect(parsed({ ...valid, max_completion_tokens: 5 })).toMatchObject({ maxTokens: 5 })
+    expect(parsed({ ...valid, max_tokens: 7, max_completion_tokens: 5 })).toMatchObject({ maxTokens: 5 })
   })
 
   it("the old system's fields are accepted", () => {
@@ -44,11 +45,6 @@ describe("parseChatRequest", () => {
     })
     expect(parsed({ ...valid, force_tier: "l2" }).forceTier).toBe("L2")
     expect(parsed({ ...valid, force_tier: null }).forceTier).toBeUndefined()
-  })
-
-  it("passes what every provider knows, and nothing else", () => {
-    const { passed } = parsed({ ...valid, temperature: 0.1, tools: [], store: true, base_url: "http://x", n: null })
-    expect(passed).toEqual({ temperature: 0.1, tools: [] })
   })
 
   it("keeps all messages as they came, parts and calls of tools included (fault 12)", () => {
@@ -116,7 +112,7 @@ describe("parseChatRequest", () => {
   it.prop("reads or refuses whatever JSON there is", [FastCheck.jsonValue()], ([body]) => {
     const fields = typeof body === "object" && body !== null ? body : {}
     for (const one of [body, { ...valid, ...fields }, { ...valid, messages: body }, { ...valid, messages: [body] }]) {
-      const result = parseChatRequest(one)
+      const result = readChatRequest(one)
       if (Either.isLeft(result)) expect(result.left.problem).not.toBe("")
       else expect(result.right.messages.length).toBeGreaterThan(0)
     }

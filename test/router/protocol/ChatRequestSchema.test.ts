@@ -3,7 +3,7 @@ import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
 import * as Schema from "effect/Schema"
 import { ChatRequestBody } from "../../../src/contracts/router/ChatSchemas.ts"
-import { parseChatRequest } from "../../../src/router/protocol/ChatRequest.ts"
+import { readChatRequest } from "../../support/router/Calls.ts"
 
 const isOfContract = Schema.is(ChatRequestBody)
 
@@ -34,7 +34,7 @@ const body = FastCheck.record(
 )
 
 it.prop("the contract's schema accepts every chat request that the parser accepts", [body], ([given]) => {
-  if (Either.isRight(parseChatRequest(given))) expect(isOfContract(given)).toBe(true)
+  if (Either.isRight(readChatRequest(given))) expect(isOfContract(given)).toBe(true)
 })
 
 it.prop(
@@ -46,7 +46,7 @@ it.prop(
   ([field, value]) => {
     for (const number of [value, Math.round(value)]) {
       const given = { model: "echo", messages: [{ role: "user", content: "hi" }], [field]: number }
-      expect(isOfContract(given)).toBe(Either.isRight(parseChatRequest(given)))
+      expect(isOfContract(given)).toBe(Either.isRight(readChatRequest(given)))
     }
   }
 )

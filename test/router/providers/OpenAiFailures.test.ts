@@ -64,17 +64,17 @@ describe("what an OpenAI-compatible provider fails at", () => {
       "broken",
       "in the middle"
     ],
-    ["a stream without a choice", streaming(events(usageChunk, "[DONE]")), "empty", "without a choice"],
+    ["a stream without a choice", streaming(events(usageChunk, "[DONE]")), "refused", "without a choice"],
     [
       "one that leaves the choices out",
       streaming(events('{"object":"chat.completion.chunk"}', "[DONE]")),
-      "empty",
+      "refused",
       "without a choice"
     ],
     ["one without a choice that was cut", streaming(events(usageChunk)), "broken", "hung up in the middle"],
     ["an error by event name", streaming(`event: error\ndata: ${secret}\n\n`), "broken", "in the middle"],
     ["a stream of something else", streaming(events("hello")), "broken", "not chat completion chunks"],
-    ["JSON for a stream", answering(200, { error: { message: secret } }), "broken", "not an event stream"],
+    ["JSON for a stream", answering(200, { error: { message: secret } }), "broken", "in the middle"],
     ["a refused key", answering(401, { error: { message: `bad key ${secret}` } }), "misconfigured", "status 401"],
     ["a forbidden model", answering(403, secret), "misconfigured", "status 403"],
     ["an unknown model", answering(404, secret), "misconfigured", "does not know the model"],
@@ -110,8 +110,8 @@ describe("what an OpenAI-compatible provider fails at", () => {
     ["text", "hello", "broken"],
     ["an error with status 200", { error: { message: secret } }, "broken"],
     ["an answer of another kind", { object: "list", data: [] }, "broken"],
-    ["an answer without choices", { choices: [] }, "empty"],
-    ["an answer that leaves the choices out", { object: "chat.completion", usage: {} }, "empty"],
+    ["an answer without choices", { choices: [] }, "refused"],
+    ["an answer that leaves the choices out", { object: "chat.completion", usage: {} }, "refused"],
     ["an answer too deep to pass on", `{"choices":[{"message":${deep}}]}`, "broken"]
   ] as const) {
     it.scopedLive(`${what} where a completion should be: ${kind}`, () =>

@@ -5,8 +5,8 @@ import { makeSseParser, maximumEventLength } from "../../../src/router/providers
 
 const read = (pieces: ReadonlyArray<Uint8Array>) => {
   const parser = makeSseParser()
-  const read = pieces.map((piece) => Either.getOrThrow(parser.push(piece)))
-  return [...read.flat(), ...Either.getOrThrow(parser.end())]
+  const read = [...pieces.map(parser.push), parser.end()].map(Either.getOrThrow)
+  return read.flatMap(({ events }) => events)
 }
 const bytes = (text: string) => new TextEncoder().encode(text)
 const dataOf = (text: string) => read([bytes(text)]).map(({ data }) => data)
@@ -34,6 +34,12 @@ describe("SseParser", () => {
     expect(read([bytes("event: error\ndata: {}\n\n")])).toEqual([{ event: "error", data: "{}" }])
   })
 
+  it("says whether a comment came, and no other line", () => {
+    const parser = makeSseParser()
+    const seen = [": wait\n", "data: a: b\n", ":", "\n\n"].map((text) => Either.getOrThrow(parser.push(bytes(text))))
+    expect(seen.map(({ hasComment }) => hasComment)).toEqual([true, false, false, true])
+  })
+
   const line = FastCheck.constantFrom("data: ä€𝄞", "data:{}", ": c", "event: error", "", "data: [DONE]", "x")
   const end = FastCheck.constantFrom("\n", "\r\n", "\r")
   const stream = FastCheck.array(FastCheck.tuple(line, end), { maxLength: 30 }).map((lines) =>
@@ -59,14 +65,14 @@ describe("SseParser", () => {
     const piece = bytes(text)
     let read = parser.push(piece)
     for (let sent = 0; Either.isRight(read) && sent <= maximumEventLength; sent += 100_000) read = parser.push(piece)
-    expect(read).toMatchObject({ left: { cause: { maxEventSize: maximumEventLength } } })
+    expect(read).toMatchObject({ left: "too long" })
   })
 
   it("reads a large piece of many lines in a time that grows with its length", () => {
     const many = 200_000
     const parser = makeSseParser()
     const started = performance.now()
-    expect(Either.getOrThrow(parser.push(bytes("data: a\n\n".repeat(many))))).toHaveLength(many)
+    expect(Either.getOrThrow(parser.push(bytes("data: a\n\n".repeat(many)))).events).toHaveLength(many)
     expect(performance.now() - started).toBeLessThan(5_000)
   })
 })

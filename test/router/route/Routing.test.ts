@@ -14,8 +14,8 @@ const catalog: Catalog = {
   providers: new Map(),
   shells: new Map([small, tiny, hosted, great].map((one) => [one.name, one])),
   ghosts: new Map([
-    ["Librarian", { name: "Librarian", shells: [hosted, small, great] }],
-    ["Scout", { name: "Scout", shells: [tiny] }]
+    ["Librarian", { name: "Librarian", shells: [hosted, small, great], fallsBackOnRefusal: false }],
+    ["Scout", { name: "Scout", shells: [tiny], fallsBackOnRefusal: false }]
   ])
 }
 const withoutL3: Catalog = { ...catalog, shells: new Map([[small.name, small]]) }

@@ -2,6 +2,10 @@ import * as Either from "effect/Either"
 import { parseChatRequest } from "../../../src/router/protocol/ChatRequest.ts"
 import type { Call } from "../../../src/router/providers/Provider.ts"
 
+/** Reads a body as the router does, with its JSON as text. */
+export const readChatRequest = (body: unknown, maximumMessages = 1_000) =>
+  parseChatRequest(body, { text: JSON.stringify(body) ?? "", maximumMessages })
+
 export const callOf = (
   question: string,
   fields: Readonly<Record<string, unknown>> = {},
@@ -9,7 +13,7 @@ export const callOf = (
 ): Call => ({
   upstreamModel,
   request: Either.getOrThrow(
-    parseChatRequest({
+    readChatRequest({
       model: "a-shell",
       messages: [
         { role: "system", content: "be brief" },

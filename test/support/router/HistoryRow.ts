@@ -4,6 +4,7 @@ import type { NewHistoryRow } from "../../../src/router/history/History.ts"
 export const row = (requestId: string, content: string | null = null): NewHistoryRow => ({
   role: "user",
   content,
+  message: null,
   ghostId: "Scout",
   shellId: "echo",
   requestedModel: "echo",
@@ -13,5 +14,6 @@ export const row = (requestId: string, content: string | null = null): NewHistor
   finishReason: null,
   promptTokens: null,
   completionTokens: null,
+  usageEstimated: null,
   requestId
 })

@@ -1,0 +1,99 @@
+import * as Predicate from "effect/Predicate"
+import { type ChatPart, endReason, isIndex, partOf, readAnswer, readSaid, readUsage, signOfLife } from "./ChatPart.ts"
+import { makeToolCallPieces } from "./ToolCalls.ts"
+
+interface StreamedChoice {
+  hasRole: boolean
+  hasEnded: boolean
+  readonly calls: ReturnType<typeof makeToolCallPieces>
+}
+
+/** Brings one choice of a chunk into OpenAI's form, in place. Returns whether that changed it. */
+const normalizeChoice = (choice: Record<PropertyKey, unknown>, state: StreamedChoice): boolean => {
+  let isChanged = false
+  if (!Predicate.isRecord(choice["delta"])) {
+    choice["delta"] = {}
+    isChanged = true
+  }
+  const delta = choice["delta"]
+  if (!Predicate.isRecord(delta)) return isChanged
+  if (!state.hasRole && typeof delta["role"] !== "string") {
+    choice["delta"] = { role: "assistant", ...delta, ...("role" in delta ? { role: "assistant" } : {}) }
+    isChanged = true
+  }
+  state.hasRole = true
+  const calls = delta["tool_calls"]
+  if (Array.isArray(calls) && calls.length > 0) {
+    Object.assign(Object(choice["delta"]), { tool_calls: calls.map(state.calls.normalize) })
+    isChanged = true
+  }
+  const reason = choice["finish_reason"]
+  if (typeof reason === "string" && reason !== "") state.hasEnded = true
+  else if (reason !== null) {
+    choice["finish_reason"] = null
+    isChanged = true
+  }
+  return isChanged
+}
+
+/** Reads the chunks of one stream, in order. */
+export const makeChunkReader = (newId: () => string) => {
+  const begun = new Map<number, StreamedChoice>()
+
+  const stateOf = (index: number): StreamedChoice => {
+    const known = begun.get(index)
+    if (known !== undefined) return known
+    const state = { hasRole: false, hasEnded: false, calls: makeToolCallPieces(newId) }
+    begun.set(index, state)
+    return state
+  }
+
+  const isEnd = (): boolean => begun.size > 0 && [...begun.values()].every(({ hasEnded }) => hasEnded)
+
+  /** `ignored`: a JSON object that is not a chunk, such as a ping or an event of the vendor. */
+  const read = (value: unknown, text: string): ChatPart | "error" | "ignored" | undefined => {
+    const answer = readAnswer(value, text)
+    if (answer === undefined || answer === "error") return answer
+    if (answer.choices.length === 0) {
+      const usage = readUsage(answer.value)
+      return usage === undefined ? "ignored" : { ...signOfLife, usage, isEnd: isEnd() }
+    }
+    let isChanged = false
+    let hasContent = false
+    let characters = 0
+    for (const [position, choice] of answer.choices.entries()) {
+      if (!isIndex(choice["index"])) {
+        choice["index"] = position
+        isChanged = true
+      }
+      const { index } = choice
+      if (normalizeChoice(choice, stateOf(isIndex(index) ? index : 0))) isChanged = true
+      const said = readSaid(choice["delta"])
+      characters += said.characters
+      hasContent ||= said.hasContent || choice["finish_reason"] !== null
+    }
+    return partOf(answer, "delta", { isChanged, characters, hasContent, isEnd: isEnd() })
+  }
+
+  return {
+    read,
+    hasBegun: (): boolean => begun.size > 0,
+    isEnd,
+    /** The end of choices that have begun and did not say why they ended; undefined where all did. */
+    close: (): ChatPart | undefined => {
+      const open = [...begun].filter(([, { hasEnded }]) => !hasEnded)
+      if (open.length === 0) return undefined
+      const choices = open.map(([index, { calls }]) => ({
+        index,
+        delta: {},
+        finish_reason: endReason(calls.hasCalls())
+      }))
+      return partOf({ choices, value: {}, members: new Map() }, "delta", {
+        isChanged: true,
+        characters: 0,
+        hasContent: true,
+        isEnd: true
+      })
+    }
+  }
+}

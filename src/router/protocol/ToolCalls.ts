@@ -1,0 +1,162 @@
+import * as Predicate from "effect/Predicate"
+import { memberOf } from "../../domain/Text.ts"
+
+/*
+ * Providers differ in how they send the calls of tools: without `index`, with 0 for all, from 1 on, without or with an empty `id`, with
+ * the name in each piece, with arguments that are an object. Clients put calls together by what they find there, so each call gets
+ * OpenAI's form here: an index that counts from 0, an id, the type, the name once, and the arguments as text.
+ */
+
+type Fields = Record<PropertyKey, unknown>
+
+const textOf = (value: unknown): string | undefined => (typeof value === "string" && value !== "" ? value : undefined)
+
+/** The index as the provider gave it; some give it as text. */
+const givenIndex = (value: unknown): number | undefined => {
+  const index = typeof value === "string" && value !== "" ? Number(value) : value
+  return typeof index === "number" && Number.isInteger(index) ? index : undefined
+}
+
+const argumentsOf = (value: unknown, missing: string): string =>
+  typeof value === "string" ? value : value === null || value === undefined ? missing : JSON.stringify(value)
+
+/** Whether the pieces of a JSON object's text, added one after the other, are whole: all its brackets are closed. */
+const makeBrackets = () => {
+  let depth = 0
+  let isClosed = false
+  let isInString = false
+  let isEscaped = false
+  return {
+    add: (piece: string): void => {
+      for (const character of piece) {
+        if (isInString) {
+          if (isEscaped) isEscaped = false
+          else if (character === "\\") isEscaped = true
+          else if (character === '"') isInString = false
+        } else if (character === '"') isInString = true
+        else if (character === "{" || character === "[") depth += 1
+        else if (character === "}" || character === "]") {
+          depth -= 1
+          isClosed ||= depth === 0
+        }
+      }
+    },
+    isClosed: (): boolean => isClosed
+  }
+}
+
+interface OpenCall {
+  readonly index: number
+  name: string | undefined
+  /** Whether its id is the provider's. */
+  readonly hasGivenId: boolean
+  readonly brackets: ReturnType<typeof makeBrackets>
+}
+
+/** A piece of a call as the provider sent it. */
+interface CallPiece {
+  readonly id: string | undefined
+  readonly index: number | undefined
+  readonly name: string | undefined
+  readonly arguments: string
+}
+
+const pieceOf = (call: Fields): CallPiece => ({
+  id: textOf(call["id"]),
+  index: givenIndex(call["index"]),
+  name: textOf(memberOf(call["function"], "name")) ?? textOf(memberOf(call["custom"], "name")),
+  arguments: argumentsOf(memberOf(call["function"], "arguments"), "")
+})
+
+/** Whether a piece without a known id goes on with a call. */
+const continues = ({ arguments: given, id, index, name }: CallPiece, call: OpenCall): boolean => {
+  // Some servers make a new id for each piece of a call.
+  if (name === undefined) return id === undefined || index !== undefined
+  if (call.name === undefined) return id === undefined
+  if (name !== call.name || (id !== undefined && call.hasGivenId)) return false
+  return given === "" || !call.brackets.isClosed()
+}
+
+/** Brings the pieces of a streamed choice's calls into OpenAI's form. */
+export const makeToolCallPieces = (newId: () => string) => {
+  const calls: Array<OpenCall> = []
+  const byId = new Map<string, OpenCall>()
+  /** The latest call under each index that the provider gave. */
+  const byIndex = new Map<number, OpenCall>()
+
+  const callOf = (piece: CallPiece): OpenCall | undefined => {
+    const known = piece.id === undefined ? undefined : byId.get(piece.id)
+    if (known !== undefined) return known
+    const isBare = piece.id === undefined && piece.name === undefined
+    const latest = calls.at(-1)
+    const candidate = piece.index === undefined ? latest : (byIndex.get(piece.index) ?? (isBare ? latest : undefined))
+    return candidate !== undefined && continues(piece, candidate) ? candidate : undefined
+  }
+
+  const begin = (call: Fields, piece: CallPiece): Fields => {
+    const { id = newId(), name } = piece
+    const opened = { index: calls.length, name, hasGivenId: piece.id !== undefined, brackets: makeBrackets() }
+    opened.brackets.add(piece.arguments)
+    calls.push(opened)
+    byId.set(id, opened)
+    if (piece.index !== undefined) byIndex.set(piece.index, opened)
+    const hasFunction = call["custom"] === undefined
+    const called = { ...Object(call["function"]), name: name ?? "", arguments: piece.arguments }
+    return {
+      ...call,
+      index: opened.index,
+      id,
+      type: textOf(call["type"]) ?? "function",
+      ...(hasFunction ? { function: called } : {})
+    }
+  }
+
+  const goOn = (open: OpenCall, { id: _, type: __, ...call }: Fields, piece: CallPiece): Fields => {
+    open.brackets.add(piece.arguments)
+    if (piece.index !== undefined) byIndex.set(piece.index, open)
+    const isNamed = open.name !== undefined
+    open.name ??= piece.name
+    const name = isNamed || piece.name === undefined ? {} : { name: piece.name }
+    const { name: ___, ...called }: Fields = Object(call["function"])
+    const hasFunction = call["function"] !== undefined
+    return {
+      ...call,
+      index: open.index,
+      ...(hasFunction ? { function: { ...called, ...name, arguments: piece.arguments } } : {})
+    }
+  }
+
+  return {
+    hasCalls: (): boolean => calls.length > 0,
+    /** Returns what is not an object as it is. */
+    normalize: (call: unknown): unknown => {
+      if (!Predicate.isRecord(call)) return call
+      const piece = pieceOf(call)
+      const open = callOf(piece)
+      return open === undefined ? begin(call, piece) : goOn(open, call, piece)
+    }
+  }
+}
+
+/** Brings the calls of a whole message into OpenAI's form, in place. Returns whether it changed any. */
+export const normalizeToolCalls = (calls: ReadonlyArray<unknown>, newId: () => string): boolean => {
+  const ids = new Set<string>()
+  let isChanged = false
+  const set = (fields: Fields, name: string, value: unknown) => {
+    if (fields[name] === value) return
+    fields[name] = value
+    isChanged = true
+  }
+  for (const call of calls) {
+    if (!Predicate.isRecord(call)) continue
+    const given = textOf(call["id"])
+    // Two results under one id could not be told apart.
+    const id = given === undefined || ids.has(given) ? newId() : given
+    ids.add(id)
+    set(call, "id", id)
+    set(call, "type", textOf(call["type"]) ?? "function")
+    const called = call["function"]
+    if (Predicate.isRecord(called)) set(called, "arguments", argumentsOf(called["arguments"], "{}"))
+  }
+  return isChanged
+}

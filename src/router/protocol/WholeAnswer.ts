@@ -1,0 +1,94 @@
+import * as Predicate from "effect/Predicate"
+import type { ChatPart } from "./ChatPart.ts"
+
+type Fields = Record<PropertyKey, unknown>
+
+/** Texts that come once, or the same in each piece. */
+const once: ReadonlySet<string> = new Set(["role", "id", "type"])
+
+export interface WholeAnswer {
+  readonly add: (part: Pick<ChatPart, "choices">) => void
+  /** The choices so far, each with its `message`, in the order of their index. */
+  readonly choices: () => ReadonlyArray<Readonly<Record<string, unknown>>>
+}
+
+interface BegunChoice {
+  readonly message: Fields
+  readonly rest: Fields
+}
+
+/** Puts the parts of an answer together, in OpenAI's form. It keeps about `maximumLength` characters. */
+export const makeWholeAnswer = (maximumLength: number): WholeAnswer => {
+  const begun = new Map<number, BegunChoice>()
+  let left = maximumLength
+
+  const cut = (text: string): string => {
+    const kept = text.length > left ? text.slice(0, left) : text
+    left -= kept.length
+    return kept
+  }
+
+  const mergeCalls = (into: Array<unknown>, pieces: ReadonlyArray<unknown>) => {
+    for (const piece of pieces) {
+      if (!Predicate.isRecord(piece)) continue
+      const { index, ...fields } = piece
+      const place = typeof index === "number" ? index : into.length
+      // A call beyond those that are kept.
+      if (place > into.length || left <= 0) continue
+      const known = into[place]
+      const call: Fields = Predicate.isRecord(known) ? known : {}
+      into[place] = call
+      merge(call, fields)
+    }
+  }
+
+  const mergeList = (into: Array<unknown>, items: ReadonlyArray<unknown>) => {
+    for (const item of items) {
+      left -= JSON.stringify(item)?.length ?? 0
+      if (left < 0) return
+      into.push(item)
+    }
+  }
+
+  const merge = (into: Fields, from: Fields): void => {
+    for (const name of Object.keys(from)) {
+      const value = from[name]
+      const before = into[name]
+      if (typeof value === "string") {
+        into[name] = once.has(name) ? value : typeof before === "string" ? before + cut(value) : cut(value)
+      } else if (Array.isArray(value)) {
+        const list: Array<unknown> = Array.isArray(before) ? before : []
+        into[name] = list
+        if (name === "tool_calls") mergeCalls(list, value)
+        else mergeList(list, value)
+      } else if (Predicate.isRecord(value)) {
+        const fields: Fields = Predicate.isRecord(before) ? before : {}
+        into[name] = fields
+        merge(fields, value)
+      } else if (value !== null || before === undefined) into[name] = value
+    }
+  }
+
+  const choiceOf = (index: number): BegunChoice => {
+    const known = begun.get(index)
+    if (known !== undefined) return known
+    const choice = { message: { role: "assistant", content: null }, rest: {} }
+    begun.set(index, choice)
+    return choice
+  }
+
+  return {
+    add: ({ choices }) => {
+      for (const { delta, finish_reason, index, message = delta, ...rest } of choices) {
+        const choice = choiceOf(typeof index === "number" ? index : 0)
+        if (Predicate.isRecord(message)) merge(choice.message, message)
+        merge(choice.rest, rest)
+        if (typeof finish_reason === "string") choice.rest["finish_reason"] = finish_reason
+      }
+    },
+    choices: () =>
+      [...begun]
+        .sort(([a], [b]) => a - b)
+        .map(([index, { message, rest }]) => ({ index, message, finish_reason: null, ...rest }))
+  }
+}
