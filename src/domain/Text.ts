@@ -34,6 +34,8 @@ export const textProblem = (text: string, limit: number): string | undefined => 
   return hasControlCharacter(text) ? "must not hold control characters" : undefined
 }
 
+const isObject = (value: unknown): value is object => typeof value === "object" && value !== null
+
 /** The member of an object; undefined of any other value. */
 export const memberOf = (value: unknown, name: string): unknown =>
   Predicate.isReadonlyRecord(value) ? value[name] : undefined
@@ -41,11 +43,15 @@ export const memberOf = (value: unknown, name: string): unknown =>
 /** Reads a JSON text; None where it is not one. */
 export const parseJson = Option.liftThrowable((text: string): unknown => JSON.parse(text))
 
-/** Whether objects and arrays nest in more than `limit` levels. The limit bounds the stack, too. */
+/** Whether objects and arrays nest in more than `limit` levels. Level by level, so that depth costs no stack. */
 export const isDeeperThan = (value: unknown, limit: number): boolean => {
-  if (typeof value !== "object" || value === null) return false
-  if (limit <= 0) return true
-  for (const one of Array.isArray(value) ? value : Object.values(value)) if (isDeeperThan(one, limit - 1)) return true
+  let level = [value].filter(isObject)
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth >= limit) return true
+    const next: Array<object> = []
+    for (const one of level) for (const member of Object.values(one)) if (isObject(member)) next.push(member)
+    level = next
+  }
   return false
 }
 
