@@ -7,7 +7,11 @@
 -- migrate:up
 
 -- The search for the sessions that ended first. Active ones are not in the index. Writers of sessions wait while it is built: about a
--- second per million sessions. To avoid that, build it beforehand, with `create index concurrently session_ended …`.
+-- second per million sessions. To avoid that, build it first, while sessions are written. This revision then keeps it:
+--
+--   create index concurrently session_ended on guardian.session (ended_at) where ended_at is not null;
+--
+-- A build that failed leaves an index that is not valid, and this revision fails. Drop that index and build it again.
 create index if not exists session_ended on guardian.session (ended_at) where ended_at is not null;
 
 -- Sums of the completed sessions of an agent that were removed: a row per agent.
@@ -91,6 +95,6 @@ drop index guardian.session_ended;
 
 -- migrate:verify
 
-select to_regclass('guardian.session_ended') is not null;
+select indisvalid from pg_catalog.pg_index where indexrelid = pg_catalog.to_regclass('guardian.session_ended');
 select to_regclass('guardian.removed_sessions') is not null;
 select pg_get_functiondef('guardian.missing_grants(name)'::regprocedure) like '%removed_sessions%';

@@ -9,10 +9,10 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { feed } from "../contracts/gatekeeper/GatekeeperApi.ts"
 import { FeedMessage } from "../contracts/gatekeeper/StopSchemas.ts"
-import { ghostStop } from "../domain/Stops.ts"
+import { tokenStop } from "../domain/Stops.ts"
 import { ClientSettings } from "./ClientSettings.ts"
-import { openStopBook, Stops } from "./Stops.ts"
-import { bearerClaims } from "./TokenClaims.ts"
+import { type FeedProblem, openStopBook, Stops } from "./Stops.ts"
+import { bearerClaims, type TokenClaims } from "./TokenClaims.ts"
 
 /** Where the gatekeeper is, and how this process proves which service it is. */
 export interface FollowerOptions {
@@ -94,8 +94,8 @@ export const layer = ({ location, owner, token }: FollowerOptions) =>
       let after: string | undefined
       let heardAt = yield* Clock.currentTimeMillis
       let problem: string | undefined
-      /** The ghost of this process, by the token that the gatekeeper has accepted. */
-      let own: string | undefined
+      /** The claims of this process's token that the gatekeeper has accepted. */
+      let own: TokenClaims | undefined
 
       const report = (now: string | undefined) =>
         Effect.suspend(() => {
@@ -112,7 +112,7 @@ export const layer = ({ location, owner, token }: FollowerOptions) =>
         Effect.flatMap(decodeMessage(text), ({ next, policy_version, revocations }) =>
           Effect.gen(function* () {
             after = next
-            own = bearerClaims(authorization).subject
+            own = bearerClaims(authorization)
             heardAt = yield* Clock.currentTimeMillis
             yield* book.add(revocations)
             if (policy_version !== null) yield* book.announcePolicy(policy_version)
@@ -143,12 +143,11 @@ export const layer = ({ location, owner, token }: FollowerOptions) =>
 
       return {
         ...book,
-        isSilent: Effect.map(
-          Clock.currentTimeMillis,
-          (now) =>
-            now - heardAt > Duration.toMillis(stopFeedGrace) ||
-            (own !== undefined && ghostStop(book.list(), own) !== undefined)
-        )
+        feedProblem: Effect.map(Clock.currentTimeMillis, (now): FeedProblem | undefined => {
+          // The gatekeeper has accepted the token, within its tolerance.
+          if (own?.subject !== undefined && tokenStop(book.list(), own.subject, own, 0) !== undefined) return "stopped"
+          return now - heardAt > Duration.toMillis(stopFeedGrace) ? "silent" : undefined
+        })
       }
     })
   )

@@ -9,6 +9,12 @@ import { Settings } from "../platform/config/Settings.ts"
 import { reasonOf } from "../platform/os/FileTrust.ts"
 import * as PrivateFile from "../platform/os/PrivateFile.ts"
 
+/**
+ * Why this process hears of no stops: no gatekeeper has been heard for `STOP_FEED_GRACE`, or this process itself was stopped, so that
+ * none answers it.
+ */
+export type FeedProblem = "silent" | "stopped"
+
 /** What is stopped, as this process knows it: from its own gatekeeper, else from the feed of one (StopFollower.ts). */
 export class Stops extends Context.Tag("clients/Stops")<
   Stops,
@@ -19,8 +25,7 @@ export class Stops extends Context.Tag("clients/Stops")<
     readonly policyVersion: () => string | undefined
     /** Emits at once, and after each change of the list or of the policy. */
     readonly changes: Stream.Stream<unknown>
-    /** Whether no gatekeeper has been heard for `STOP_FEED_GRACE`, or none will be, since this process itself is stopped. */
-    readonly isSilent: Effect.Effect<boolean>
+    readonly feedProblem: Effect.Effect<FeedProblem | undefined>
   }
 >() {}
 
@@ -29,7 +34,7 @@ export const noStops: typeof Stops.Service = {
   list: () => emptyStopList,
   policyVersion: () => undefined,
   changes: Stream.make(0),
-  isSilent: Effect.succeed(false)
+  feedProblem: Effect.succeed(undefined)
 }
 
 const Copy = Schema.parseJson(Schema.Struct({ version: Schema.Literal(1), revocations: Schema.Array(Revocation) }))

@@ -20,18 +20,31 @@ const Payload = Schema.parseJson(
 )
 const decodePayload = Schema.decodeOption(Payload)
 
-/** The claim `origin`: the token that this one was first exchanged for, whose end is its end. */
+/** The claim `origin`: the token that this one was first exchanged for, or made with by `POST /tokens`. Its revocation ends this one. */
 export const TokenOrigin = Schema.Struct({
+  /** Of an exchanged token alone. */
   iat: Schema.optional(Schema.Number),
   jti: Schema.optional(Schema.String),
+  /** The `jti` of each token that the origin came from itself, the last one first. */
+  earlier: Schema.optional(Schema.Array(Schema.String)),
   /** It is valid for longer than `JWT_MAX_LIFETIME`. */
   overlong: Schema.optional(Schema.Boolean)
 })
+type TokenOrigin = typeof TokenOrigin.Type
 const decodeOrigin = Schema.decodeUnknownOption(TokenOrigin)
 
-/** Of an exchanged token. Another issuer's claim of that name makes a token older at most, so that stops cover more. */
-const originOf = (origin: unknown): typeof TokenOrigin.Type =>
-  Option.getOrElse(decodeOrigin(origin), (): typeof TokenOrigin.Type => ({}))
+/** Reads the claim `origin`. Another issuer's claim of that name makes a token older at most, so that stops cover more. */
+export const originOf = (origin: unknown): TokenOrigin =>
+  Option.getOrElse(decodeOrigin(origin), (): TokenOrigin => ({}))
+
+export const originIdsOf = ({ earlier = [], jti }: TokenOrigin): ReadonlyArray<string> =>
+  jti === undefined ? earlier : [jti, ...earlier]
+
+/** The reverse of `originIdsOf`. */
+export const originClaim = ([jti, ...earlier]: ReadonlyArray<string>): Pick<TokenOrigin, "jti" | "earlier"> => ({
+  ...(jti === undefined ? {} : { jti }),
+  ...(earlier.length === 0 ? {} : { earlier })
+})
 
 interface Actor {
   readonly sub: string
@@ -57,8 +70,8 @@ export const actorClaim = ([sub, ...earlier]: readonly [string, ...ReadonlyArray
 }
 
 /**
- * By whom a token was issued for another: the value of its claim `act`, and its own `iat` in milliseconds. A stop of one of them covers
- * the token too. Another issuer's claim of that name makes stops cover more at most.
+ * Returns the ghosts that asked for a token in another's name, and its `iat`. `act` is the value of that claim, `issuedAt` the `iat` in
+ * milliseconds. A stop of one of them covers the token too. Another issuer's claim of that name makes stops cover more at most.
  */
 export const actingOf = (act: unknown, issuedAt: number | undefined): TokenCredential["acting"] =>
   issuedAt === undefined
@@ -85,7 +98,7 @@ export const bearerClaims = (authorization: string | undefined): TokenClaims => 
     id: textOf(jti),
     issuedAt: millis(issuedAt),
     expiresAt: millis(exp),
-    originId: first.jti,
+    originIds: originIdsOf(first),
     acting: actingOf(act, millis(iat))
   }
 }

@@ -69,10 +69,13 @@ export interface Credential {
   readonly issuedAt: number | undefined
 }
 
-/** A token as stops see it. One that was exchanged for another ends with that one too, and with the services that exchanged it. */
+/**
+ * A token as stops see it. One that was made for another, by an exchange or by `POST /tokens`, ends with that one too, and with the ghosts
+ * and services that asked for it.
+ */
 export interface TokenCredential extends Credential {
-  /** The `jti` of the token that it was first exchanged for. `issuedAt` is that token's too. */
-  readonly originId?: string | undefined
+  /** The `jti` of each token that it came from, the last one first. `issuedAt` of an exchanged token is that of the first exchanged one. */
+  readonly originIds?: ReadonlyArray<string> | undefined
   /** The services that act for the ghost, and since when. */
   readonly acting?: { readonly actors: ReadonlyArray<string>; readonly issuedAt: number } | undefined
 }
@@ -107,10 +110,13 @@ export const tokenStop = (
   token: TokenCredential,
   tolerance: number
 ): Revocation | undefined => {
-  const stop =
-    ownTokenStop(list, ghostId, token, tolerance) ??
-    (token.originId === undefined ? undefined : list.tokens.get(token.originId))
-  if (stop !== undefined || token.acting === undefined) return stop
+  const own = ownTokenStop(list, ghostId, token, tolerance)
+  if (own !== undefined) return own
+  for (const id of token.originIds ?? []) {
+    const ofOrigin = list.tokens.get(id)
+    if (ofOrigin !== undefined) return ofOrigin
+  }
+  if (token.acting === undefined) return undefined
   for (const actor of token.acting.actors) {
     const ofActor = ghostStop(list, actor, token.acting.issuedAt, tolerance)
     if (ofActor !== undefined) return ofActor

@@ -93,7 +93,10 @@ export class GatekeeperAccess extends Context.Tag("gatekeeper/GatekeeperAccess")
                   ),
                   Effect.mapBoth({
                     onFailure: (failure) =>
-                      refusalOfFailure(failure, failure.code === "audit_unavailable" ? undefined : auditId),
+                      refusalOfFailure(
+                        failure,
+                        failure.code === "audit_unavailable" ? undefined : (failure.auditId ?? auditId)
+                      ),
                     onSuccess: (reply) => ({ reply, auditId })
                   })
                 )

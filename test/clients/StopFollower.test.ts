@@ -74,11 +74,11 @@ describe("a process that follows the stops of a gatekeeper", () => {
       expect(stops.policyVersion()).toBe("one")
       expect(peer.seen[0]).toMatchObject({ path: "/stops", headers: { authorization: "Bearer t" } })
       expect(peer.seen[1]?.path).toBe("/stops?after=a")
-      expect(yield* stops.isSilent).toBe(false)
+      expect(yield* stops.feedProblem).toBeUndefined()
     })
   )
 
-  it.scopedLive("is silent from the moment at which it is stopped itself until it hears of its resume", () =>
+  it.scopedLive("knows that it is stopped itself, from that moment until it hears of its resume", () =>
     Effect.gen(function* () {
       const token = new UnsecuredJWT({}).setSubject("service:router").encode()
       let resumed = false
@@ -93,9 +93,21 @@ describe("a process that follows the stops of a gatekeeper", () => {
       })
       const stops = yield* followed(peer.url, yield* temporaryHome, `Bearer ${token}`)
       yield* knows(stops, "service:router")
-      expect(yield* stops.isSilent).toBe(true)
+      expect(yield* stops.feedProblem).toBe("stopped")
       resumed = true
-      yield* eventually(stops.isSilent, (silent) => !silent)
+      yield* eventually(stops.feedProblem, (problem) => problem === undefined)
+    })
+  )
+
+  it.scopedLive("knows that its own token was revoked", () =>
+    Effect.gen(function* () {
+      const token = new UnsecuredJWT({}).setSubject("service:router").setJti("own").encode()
+      const peer = yield* peerServer((response) => {
+        const [stop] = message("a", "own").revocations
+        json(response, 200, { ...message("a", "own"), revocations: [{ ...stop, kind: "token" }] })
+      })
+      const stops = yield* followed(peer.url, yield* temporaryHome, `Bearer ${token}`)
+      expect(yield* eventually(stops.feedProblem, (problem) => problem !== undefined)).toBe("stopped")
     })
   )
 
@@ -114,11 +126,11 @@ describe("a process that follows the stops of a gatekeeper", () => {
         (text) => text.includes("Scout")
       )
       answers = false
-      yield* eventually(stops.isSilent, (silent) => silent)
+      yield* eventually(stops.feedProblem, (problem) => problem === "silent")
       expect(stops.list().ghosts.has("Scout")).toBe(true)
       const again = yield* followed(peer.url, home)
       expect(again.list().ghosts.has("Scout")).toBe(true)
-      expect(yield* again.isSilent).toBe(false)
+      expect(yield* again.feedProblem).toBeUndefined()
     })
   )
 })

@@ -21,6 +21,17 @@ it("a token that was issued for another names its issuers, the last one first", 
   expect(tokenStop(stopListOf([stop]), "Scout", claims, 0)).toBe(stop)
 })
 
+it("a token that was made with others ends with a revocation of each of them", () => {
+  const claims = bearerClaims(header({ sub: "Scout", iat: 5, jti: "t", origin: { jti: "c", earlier: ["b", "a"] } }))
+  expect(claims).toMatchObject({ id: "t", issuedAt: 5_000, originIds: ["c", "b", "a"] })
+  for (const id of ["t", "c", "b", "a", "other"]) {
+    const stop: Revocation = {
+      ...{ no: 1, id: "1", kind: "token", subject: id, effect: "stop", at: 1, by: "admin", reason: null }
+    }
+    expect(tokenStop(stopListOf([stop]), "Scout", claims, 0)).toBe(id === "other" ? undefined : stop)
+  }
+})
+
 it.each([
   ["no claim", { iat: 5 }],
   ["another shape", { iat: 5, act: "First" }],

@@ -24,7 +24,7 @@ const exchanged: VerifiedToken = {
   id: "exchanged",
   audience: "gatekeeper",
   issuedAt: 10_000,
-  originId: "origin",
+  originIds: ["origin"],
   acting: { actors: ["service:guardian", "service:router"], issuedAt: 40_000 }
 }
 

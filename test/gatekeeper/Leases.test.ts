@@ -59,7 +59,7 @@ const decisions = (
       list: () => stopListOf(isLater && now.stopped === true ? [stop, resume] : []),
       policyVersion: () => (isLater ? (now.policyVersion ?? "one") : "one"),
       changes: Stream.empty,
-      isSilent: Effect.succeed(false)
+      feedProblem: Effect.succeed(undefined)
     })
     const { lease } = yield* makeLeases.pipe(
       Effect.provide([access, stops, tokenSettings({ JWT_CLOCK_TOLERANCE: "5s" })])

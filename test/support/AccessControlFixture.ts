@@ -54,7 +54,7 @@ export const stopsOf = (...revocations: ReadonlyArray<Revocation>): typeof Stops
   list: () => stopListOf(revocations),
   policyVersion: () => undefined,
   changes: Stream.make(0),
-  isSilent: Effect.succeed(false)
+  feedProblem: Effect.succeed(undefined)
 })
 
 export const noStops = stopsOf()

@@ -200,6 +200,8 @@ export const tokenEndpoint = Effect.gen(function* () {
       const refused = { result: "INVALID", action: "token.issue", ghostId: null, error: code, reason: message } as const
       return refusalResponse({ code, message, auditId: yield* record(id, refused, { code }) }, id)
     }
+    // Before any stop is looked for, so that a stop which comes meanwhile is later than the token.
+    const issuedAt = Math.floor((yield* Clock.currentTimeMillis) / 1_000)
     const outcome = yield* outcomeOf(new URLSearchParams(text))
     if (Either.isLeft(outcome)) {
       const { error, reason } = outcome.left
@@ -213,11 +215,12 @@ export const tokenEndpoint = Effect.gen(function* () {
     const actor = exchange?.actors[0]
     // The token serves every request of the next minute, so the row belongs to none of them.
     yield* record(null, outcome.right, { audience, ...(actor === undefined ? {} : { actor }) })
-    const issuedAt = Math.floor((yield* Clock.currentTimeMillis) / 1_000)
-    const token = yield* issued.sign({ ghostId, audience, exchange, issuedAt, expiresAt: issuedAt + seconds })
+    const expiresAt = issuedAt + seconds
+    const token = yield* issued.sign({ ghostId, audience, exchange, issuedAt, expiresAt })
     const more = exchange === undefined ? {} : { issued_token_type: accessTokenType }
+    const left = expiresAt - Math.floor((yield* Clock.currentTimeMillis) / 1_000)
     return HttpServerResponse.unsafeJson(
-      { access_token: Redacted.value(token), token_type: "Bearer", expires_in: seconds, ...more },
+      { access_token: Redacted.value(token), token_type: "Bearer", expires_in: left, ...more },
       { headers: noStore }
     )
   }, elseAuditUnavailable)

@@ -122,6 +122,6 @@ export class StopRegister extends Context.Tag("gatekeeper/stops/StopRegister")<
   /** The same for the other services of this process. It is never silent: nothing is between. */
   static readonly stops = Layer.effect(
     Stops,
-    Effect.map(StopRegister, ({ book }) => ({ ...book, isSilent: Effect.succeed(false) }))
+    Effect.map(StopRegister, ({ book }) => ({ ...book, feedProblem: Effect.succeed(undefined) }))
   ).pipe(Layer.provide(StopRegister.layer))
 }

@@ -8,7 +8,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { errors, type JWTHeaderParameters, jwtVerify, SignJWT } from "jose"
 import { issuer } from "../../clients/PeerTokens.ts"
-import { Actor, actorClaim, actorsOf, TokenOrigin } from "../../clients/TokenClaims.ts"
+import { Actor, actorClaim, actorsOf, originClaim, originIdsOf, TokenOrigin } from "../../clients/TokenClaims.ts"
 import type { ServiceName } from "../../domain/Service.ts"
 import { ServiceKeys } from "../services/ServiceKeys.ts"
 import type { VerifiedToken } from "./VerifiedTokens.ts"
@@ -42,13 +42,13 @@ export interface TokenExchange {
 
 /** The exchange of a verified token by a service. The origin of a token that was exchanged before stays. */
 export const exchangeOf = (token: VerifiedToken, service: string): TokenExchange => {
-  const { acting, id, isOverlong, issuedAt, originId } = token
-  const jti = acting === undefined ? id : originId
+  const { acting, audience, id, isOverlong, issuedAt, originIds = [] } = token
+  const isExchanged = audience !== undefined && acting !== undefined
   return {
     actors: [service, ...(acting?.actors ?? [])],
     origin: {
       ...(issuedAt === undefined ? {} : { iat: issuedAt / 1_000 }),
-      ...(jti === undefined ? {} : { jti }),
+      ...originClaim(isExchanged || id === undefined ? originIds : [id, ...originIds]),
       ...(isOverlong ? { overlong: true } : {})
     }
   }
@@ -117,7 +117,7 @@ export const verifyIssued = async (token: string, key: KeyObject, now: number): 
   return {
     ...own,
     issuedAt: origin.iat === undefined ? issuedAt : Math.min(issuedAt, origin.iat * 1_000),
-    originId: origin.jti,
+    originIds: originIdsOf(origin),
     isOverlong: origin.overlong === true,
     acting: { actors: actorsOf(act), issuedAt }
   }

@@ -10,7 +10,7 @@ import {
   type JWTVerifyOptions,
   jwtVerify
 } from "jose"
-import { actingOf } from "../../clients/TokenClaims.ts"
+import { actingOf, originIdsOf, originOf } from "../../clients/TokenClaims.ts"
 import { isServiceIdentity } from "../../domain/Service.ts"
 import { textProblem } from "../AccessRequest.ts"
 import { Unauthenticated } from "./BearerToken.ts"
@@ -206,9 +206,10 @@ const verifiedToken = (
       ...(audience === undefined ? {} : { audience })
     })
     const ghostId = yield* ghostOf(payload, verification)
-    const { act, exp = Number.NaN, iat = Number.NaN } = payload
+    const { act, exp = Number.NaN, iat = Number.NaN, origin } = payload
     const id = typeof payload.jti === "string" ? payload.jti : undefined
     const acting = actingOf(act, iat * seconds)
+    const originIds = originIdsOf(originOf(origin))
     const problem = timeProblem(exp, iat, now / seconds + tolerance)
     if (problem !== undefined) return yield* invalid(problem)
     const isOverlong = exp - iat > Duration.toSeconds(jwt.maximumLifetime) + tolerance
@@ -221,8 +222,8 @@ const verifiedToken = (
       ghostId,
       issuedAt: iat * seconds,
       id,
-      // An exchange keeps the id of the token that it was first exchanged for: here, this one.
-      ...(acting === undefined ? {} : { acting, originId: id }),
+      ...(originIds.length === 0 ? {} : { originIds }),
+      ...(acting === undefined ? {} : { acting }),
       isOverlong,
       from,
       until,

@@ -9,7 +9,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { SignJWT } from "jose"
-import { actorClaim } from "../../clients/TokenClaims.ts"
+import { actorClaim, originClaim } from "../../clients/TokenClaims.ts"
 import type { ServiceName } from "../../domain/Service.ts"
 import { Settings } from "../../platform/config/Settings.ts"
 import { GatekeeperSettings } from "../GatekeeperSettings.ts"
@@ -68,6 +68,8 @@ interface IssueOptions {
   readonly timeToLive: Duration.Duration
   /** The ghosts that asked for it in another's name, the last one first: a stop of one of them covers the token. */
   readonly actors?: readonly [string, ...ReadonlyArray<string>]
+  /** The `jti` of each token that it comes from, the last one first: a revocation of one of them covers the token. */
+  readonly originIds?: ReadonlyArray<string>
 }
 
 export interface IssuedToken {
@@ -202,7 +204,7 @@ export class Tokens extends Context.Tag("gatekeeper/Tokens")<
               : new Unauthenticated({ problem: "invalid", reason: problem })
           }),
         issuerKeys: () => remote?.status(),
-        issue: Effect.fnUntraced(function* (ghost, { actors, groups, timeToLive }) {
+        issue: Effect.fnUntraced(function* (ghost, { actors, groups, originIds = [], timeToLive }) {
           const [key] = sharedKeys
           if (key === undefined) return yield* new SigningUnavailable()
           const problem = subjectProblem(ghost, verification)
@@ -215,7 +217,8 @@ export class Tokens extends Context.Tag("gatekeeper/Tokens")<
           const id = randomUUID()
           const token = new SignJWT({
             groups: [...groups],
-            ...(actors === undefined ? {} : { act: actorClaim(actors) })
+            ...(actors === undefined ? {} : { act: actorClaim(actors) }),
+            ...(originIds.length === 0 ? {} : { origin: originClaim(originIds) })
           })
             .setProtectedHeader({ alg: sharedAlgorithm, typ: "JWT" })
             .setSubject(ghost)

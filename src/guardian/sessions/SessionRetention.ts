@@ -9,11 +9,14 @@ import { decodedRows, GuardianDatabase } from "../GuardianDatabase.ts"
 /** Sessions that one statement removes, in a transaction of its own. */
 export const removalBatch = 500
 
-/** Removes sessions that ended long ago, the oldest first, and adds the completed ones to the sums of their agents. */
-const removeEnded = `
+/**
+ * Removes sessions that ended long ago, the oldest first, and adds the completed ones to the sums of their agents. `clock_timestamp()` is
+ * volatile, so with it the index would be read to its end.
+ */
+export const removeEnded = `
   with old as (
     select id from guardian.session
-    where ended_at < clock_timestamp() - make_interval(secs => $1::float8)
+    where ended_at < statement_timestamp() - make_interval(secs => $1::float8)
     order by ended_at
     limit ${removalBatch}
     for update skip locked

@@ -33,13 +33,11 @@ const settledAfter = 60_000
  */
 export const openStops = () => {
   /** By the id of the stop: when its resume became known here, or that it is done. */
-  const lifted = new Map<string, number | "done">()
+  let lifted = new Map<string, number | "done">()
   return {
     of: (ghosts: GhostStops, now: number): GhostStops => {
-      for (const { isResumed, stop } of ghosts.values()) {
-        if (!isResumed) lifted.delete(stop.id)
-        else if (!lifted.has(stop.id)) lifted.set(stop.id, now)
-      }
+      const resumed = [...ghosts.values()].filter(({ isResumed }) => isResumed)
+      lifted = new Map(resumed.map(({ stop }) => [stop.id, lifted.get(stop.id) ?? now]))
       return new Map([...ghosts].filter(([, { stop }]) => lifted.get(stop.id) !== "done"))
     },
     /** All that `of` returned at `now` was carried out. */

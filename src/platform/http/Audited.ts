@@ -40,6 +40,8 @@ export interface Failure {
   readonly message: string
   /** The part of the request that is wrong. */
   readonly field?: string | undefined
+  /** Of the row that the operation recorded for it; by default the answer names the row of the permission. */
+  readonly auditId?: string | undefined
   /** Further fields of `error`, as the contract declares them for the code. */
   readonly more?: Readonly<Record<string, unknown>>
 }

@@ -9,7 +9,7 @@ import * as Stream from "effect/Stream"
 import { ClientSettings } from "../../clients/ClientSettings.ts"
 import { GatekeeperClient } from "../../clients/GatekeeperClient.ts"
 import { GuardianClient } from "../../clients/GuardianClient.ts"
-import { Stops } from "../../clients/Stops.ts"
+import { type FeedProblem, Stops } from "../../clients/Stops.ts"
 import { bearerClaims, type TokenClaims } from "../../clients/TokenClaims.ts"
 import { type KeepSessions, maximumSessions } from "../../contracts/guardian/GuardianSchemas.ts"
 import { describeStop, type Revocation, type StopList, sessionStop, tokenStop } from "../../domain/Stops.ts"
@@ -33,8 +33,7 @@ export interface AnswerFacts {
 export interface Present {
   readonly now: number
   readonly list: StopList
-  /** As `Stops` says it. */
-  readonly isSilent: boolean
+  readonly feedProblem: FeedProblem | undefined
   readonly clockTolerance: number
 }
 
@@ -47,10 +46,16 @@ const stopped = (stop: Revocation): AnswerEnd => ({
   reason: describeStop(stop)
 })
 
+/** The ends of all answers, where the router hears of no stops. */
+const endsOfFeed: Readonly<Record<FeedProblem, AnswerEnd>> = {
+  silent: { closedBy: "stops_unknown", code: "peer_unavailable", reason: "the gatekeeper's feed of stops is silent" },
+  stopped: { closedBy: "router_stopped", code: "peer_unavailable", reason: "the router itself was stopped" }
+}
+
 /** Why an answer under way must end now; undefined where it may go on. */
 export const endOf = (
   { ghostId, sessionId, token }: AnswerFacts,
-  { clockTolerance, isSilent, list, now }: Present
+  { clockTolerance, feedProblem, list, now }: Present
 ): AnswerEnd | undefined => {
   // Before the gatekeeper has said who asks, nothing is answered.
   if (ghostId === undefined) return undefined
@@ -62,9 +67,7 @@ export const endOf = (
   if (token.expiresAt !== undefined && now >= token.expiresAt + clockTolerance) {
     return { closedBy: "token_expired", code: "unauthenticated", reason: "the token has expired" }
   }
-  return isSilent
-    ? { closedBy: "stops_unknown", code: "peer_unavailable", reason: "the gatekeeper's feed of stops is silent" }
-    : undefined
+  return feedProblem === undefined ? undefined : endsOfFeed[feedProblem]
 }
 
 /**
@@ -96,7 +99,7 @@ export class AnswerWatch extends Context.Tag("router/chat/AnswerWatch")<
         const present: Present = {
           now: yield* Clock.currentTimeMillis,
           list: stops.list(),
-          isSilent: yield* stops.isSilent,
+          feedProblem: yield* stops.feedProblem,
           clockTolerance: Duration.toMillis(clockTolerance)
         }
         for (const [context, token] of open) {

@@ -86,7 +86,8 @@ const abortReasons = {
   stopped: "the ghost, its token or its session was stopped",
   token_expired: "the token expired",
   access_withdrawn: "the policy in force does not allow the shell any more",
-  stops_unknown: "the gatekeeper's feed of stops was silent for too long"
+  stops_unknown: "the gatekeeper's feed of stops was silent for too long",
+  router_stopped: "the router itself was stopped"
 } as const
 
 export const recordOutcome = (context: ChatRequestContext, outcome: Exclude<RouteOutcome, "refused">, reason: string) =>

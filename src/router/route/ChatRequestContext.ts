@@ -49,7 +49,13 @@ export interface ChatRequestContext {
 
 /** Why an answer under way must end. */
 export interface AnswerEnd {
-  readonly closedBy: "stopped" | "token_expired" | "session_over" | "access_withdrawn" | "stops_unknown"
+  readonly closedBy:
+    | "stopped"
+    | "token_expired"
+    | "session_over"
+    | "access_withdrawn"
+    | "stops_unknown"
+    | "router_stopped"
   readonly code: GuardianRefused["code"] | "peer_unavailable"
   readonly reason: string
 }

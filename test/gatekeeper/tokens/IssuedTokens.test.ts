@@ -65,9 +65,9 @@ describe("a token that is exchanged", () => {
         const once = yield* exchanged(origin, "service:router", "guardian", seconds)
         const twice = yield* exchanged(once.proven, "service:guardian", "gatekeeper", seconds + 30)
         for (const { proven, signed } of [once, twice]) {
-          expect(proven).toMatchObject({ ghostId: "Scout", issuedAt, originId: "first", isOverlong: true })
+          expect(proven).toMatchObject({ ghostId: "Scout", issuedAt, originIds: ["first"], isOverlong: true })
           expect(proven.id).not.toBe("first")
-          expect(bearerClaims(`Bearer ${signed}`)).toMatchObject({ subject: "Scout", issuedAt, originId: "first" })
+          expect(bearerClaims(`Bearer ${signed}`)).toMatchObject({ subject: "Scout", issuedAt, originIds: ["first"] })
         }
         expect(once.proven.acting).toEqual({ actors: ["service:router"], issuedAt: seconds * 1_000 })
         expect(twice.proven.acting).toEqual({
@@ -85,7 +85,7 @@ describe("a token that is exchanged", () => {
         const once = yield* exchanged(verifiedToken("Scout"), "service:router", "guardian", seconds)
         const twice = yield* exchanged(once.proven, "service:guardian", "gatekeeper", seconds)
         expect(twice.proven).toMatchObject({ issuedAt: 0, isOverlong: false })
-        expect(twice.proven.originId).toBeUndefined()
+        expect(twice.proven.originIds).toEqual([])
       })
     )
   )
@@ -113,8 +113,12 @@ describe("a token that a gatekeeper issued", () => {
         const ghostId = isExchanged ? "Scout" : "service:guardian"
         const claims = { ghostId, audience, exchange, issuedAt: seconds, expiresAt: seconds + 90 }
         const authorization = `Bearer ${Redacted.value(yield* sign(claims))}`
-        const found = yield* Effect.either((yield* Tokens).verify(authorization, use))
+        const tokens = yield* Tokens
+        const found = yield* Effect.either(tokens.verify(authorization, use))
         expect(found._tag === "Left" ? found.left.message : undefined).toBe(problem)
+        // It is in the cache now, from which decisions are made without a fiber.
+        const known = tokens.known(authorization, use)
+        expect(known?.ghostId).toBe(problem === undefined ? ghostId : undefined)
       })
     )
   )

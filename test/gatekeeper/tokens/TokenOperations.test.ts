@@ -7,13 +7,14 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { decodeJwt } from "jose"
 import * as AllSettings from "../../../src/app/AllSettings.ts"
-import { type Revocation, tokenStop } from "../../../src/domain/Stops.ts"
+import { Stops } from "../../../src/clients/Stops.ts"
+import { type Revocation, type TokenCredential, tokenStop } from "../../../src/domain/Stops.ts"
 import { GatekeeperAccess } from "../../../src/gatekeeper/GatekeeperAccess.ts"
 import { exchangeOf } from "../../../src/gatekeeper/tokens/IssuedTokens.ts"
-import { boundedBy, lifetimeOf, tokenRoutes } from "../../../src/gatekeeper/tokens/TokenOperations.ts"
+import { boundedBy, lifetimeOf, stopRefusal, tokenRoutes } from "../../../src/gatekeeper/tokens/TokenOperations.ts"
 import { Tokens } from "../../../src/gatekeeper/tokens/Tokens.ts"
 import type { VerifiedToken } from "../../../src/gatekeeper/tokens/VerifiedTokens.ts"
-import { accessControlFixture, stopsOf, verifiedToken } from "../../support/AccessControlFixture.ts"
+import { accessControlFixture, noStops, stopsOf, verifiedToken } from "../../support/AccessControlFixture.ts"
 import { servingRoutes } from "../../support/GatekeeperServing.ts"
 import { signingSecret } from "../../support/Tokens.ts"
 
@@ -21,20 +22,33 @@ const stopAt = (subject: string, at: number): Revocation => ({
   ...{ no: 1, id: "1", kind: "ghost", subject, effect: "stop", at, by: "admin", reason: null }
 })
 
+const resumedAt = (subject: string, at: number): ReadonlyArray<Revocation> => [
+  stopAt(subject, at),
+  { ...stopAt(subject, at + 1), no: 2, id: "2", effect: "resume" }
+]
+
+const revoked = (jti: string): Revocation => ({ ...stopAt(jti, 1), kind: "token" })
+
 interface Body {
   readonly access_token: string
   readonly audit_id: string
   readonly token_id: string
-  readonly error?: { readonly code: string; readonly message: string }
+  readonly error?: { readonly code: string; readonly message: string; readonly audit_id: string }
 }
 
 /** `POST /tokens` of a gatekeeper with these settings, as `caller`, and the rows that it leaves. */
 const issuing = (
   caller: VerifiedToken,
-  { stopped = [], variables = {} }: { stopped?: ReadonlyArray<Revocation>; variables?: Record<string, string> } = {}
+  {
+    later = false,
+    stopped = [],
+    variables = {}
+  }: { later?: boolean; stopped?: ReadonlyArray<Revocation>; variables?: Record<string, string> } = {}
 ) =>
   Effect.gen(function* () {
-    const { access, rows } = accessControlFixture(caller, 99, undefined, stopsOf(...stopped))
+    const stops = stopsOf(...stopped)
+    // With `later`, the stops become known after the permission.
+    const { access, rows } = accessControlFixture(caller, 99, undefined, later ? noStops : stops)
     const settings = AllSettings.layer.pipe(
       Layer.provide(
         Layer.setConfigProvider(
@@ -45,7 +59,7 @@ const issuing = (
     const context = yield* Layer.build(
       Tokens.layer.pipe(Layer.provideMerge(settings), Layer.provide(NodeContext.layer))
     )
-    const routes = Layer.provideMerge(GatekeeperAccess.layer, access)
+    const routes = Layer.provideMerge(GatekeeperAccess.layer, Layer.merge(access, Layer.succeed(Stops, stops)))
     const url = yield* servingRoutes(tokenRoutes).pipe(Effect.provide(routes), Effect.provide(context))
     const ask = (asked: unknown) =>
       Effect.promise(async () => {
@@ -81,7 +95,6 @@ describe("POST /tokens", () => {
         expect(yield* tokens.verify(`Bearer ${token}`)).toMatchObject({
           ghostId: "Scout",
           id: token_id,
-          originId: token_id,
           acting: { actors: ["Issuer"] }
         })
         expect(rows).toMatchObject([
@@ -96,11 +109,17 @@ describe("POST /tokens", () => {
 
   it.scopedLive("refuses, with a row, what must not be", () =>
     Effect.gen(function* () {
-      const resumed = { ...stopAt("Resumed", 2), id: "3", no: 3, effect: "resume" as const }
-      const stopped = [stopAt("Stopped", 1), { ...stopAt("Resumed", 1), id: "2", no: 2 }, resumed]
-      const { ask, rows } = yield* issuing(issuer, { stopped })
+      const stopped = [...[stopAt("Stopped", 1), ...resumedAt("Resumed", 1)], ...resumedAt("Lately", Date.now())].map(
+        (revocation, place) => ({ ...revocation, id: String(place), no: place })
+      )
+      const { ask, rows } = yield* issuing(issuer, {
+        stopped,
+        variables: { JWT_CLOCK_TOLERANCE: "30s" }
+      })
       const cases: ReadonlyArray<readonly [body: unknown, status: number, code: string, result: string]> = [
         [{ ghost_id: "Stopped" }, 409, "ghost_stopped", "DENIED"],
+        // Its token would be refused for its whole life.
+        [{ ghost_id: "Lately" }, 409, "ghost_stopped", "DENIED"],
         [{ ghost_id: "anonymous" }, 422, "invalid_request", "INVALID"],
         [{ ghost_id: "service:guardian" }, 422, "invalid_request", "INVALID"],
         [{ ghost_id: "Sco\u200but" }, 422, "invalid_request", "INVALID"],
@@ -111,6 +130,8 @@ describe("POST /tokens", () => {
       for (const [body, status, code, result] of cases) {
         const answer = yield* ask(body)
         expect([body, answer.status, answer.body.error?.code]).toEqual([body, status, code])
+        // The answer names the row that says why.
+        expect(Number(answer.body.error?.audit_id.slice(-4))).toBe(rows.length)
         expect(rows.at(-1)).toMatchObject({ result, ghostId: "Issuer" })
       }
       expect((yield* ask({ ghost_id: "Resumed" })).status).toBe(201)
@@ -140,6 +161,56 @@ describe("POST /tokens", () => {
   )
 })
 
+describe("a token that was made with another", () => {
+  it.scopedLive("carries the ids of all that it came from, eight at most", () =>
+    Effect.gen(function* () {
+      const { ask, tokens } = yield* issuing({ ...issuer, id: "c", originIds: ["b", "a"] })
+      const { body } = yield* ask({ ghost_id: "Scout" })
+      expect(decodeJwt(body.access_token)["origin"]).toEqual({ jti: "c", earlier: ["b", "a"] })
+      const made = yield* tokens.verify(`Bearer ${body.access_token}`)
+      expect(made.originIds).toEqual(["c", "b", "a"])
+      for (const id of [String(made.id), "c", "b", "a"]) {
+        expect(tokenStop(stopsOf(revoked(id)).list(), "Scout", made, 0)).toMatchObject({ subject: id })
+      }
+      expect(exchangeOf(made, "service:router").origin).toMatchObject({ jti: made.id, earlier: ["c", "b", "a"] })
+      const chain = (length: number) => ({ ...issuer, id: "id", originIds: Array(length - 1).fill("x") })
+      const statuses = yield* Effect.forEach([8, 9], (length) =>
+        Effect.flatMap(issuing(chain(length)), (one) =>
+          Effect.map(one.ask({ ghost_id: "Scout" }), ({ status }) => status)
+        )
+      )
+      expect(statuses).toEqual([201, 403])
+    })
+  )
+
+  it.scopedLive("is not given where a stop of the caller comes after the permission", () =>
+    Effect.gen(function* () {
+      const own: VerifiedToken = { ...issuer, id: "own", issuedAt: Date.now() - 60_000 }
+      for (const stopped of [[stopAt("Issuer", 1)], resumedAt("Issuer", Date.now() - 30_000), [revoked("own")]]) {
+        const { ask, rows } = yield* issuing(own, { stopped, later: true })
+        const { body, status } = yield* ask({ ghost_id: "Scout" })
+        expect([status, body.error?.code]).toEqual([403, "access_denied"])
+        expect(rows).toMatchObject([{ result: "ALLOWED" }, { action: "token.issue", result: "DENIED" }])
+      }
+    })
+  )
+
+  const credential = (issuedAt: number): TokenCredential => ({ id: undefined, issuedAt })
+  it.each<readonly [what: string, stops: ReadonlyArray<Revocation>, issuedAt: number, message: string | undefined]>([
+    ["no stop", [], 5_000, undefined],
+    ["a stop that lasts", [stopAt("Scout", 1_500)], 99_000, "was stopped at 1970-01-01T00:00:01.500Z"],
+    ["a resume, and a token as old", resumedAt("Scout", 1_500), 3_000, "before 1970-01-01T00:00:04.000Z is valid"],
+    ["a resume, on the second", resumedAt("Scout", 2_000), 4_000, "before 1970-01-01T00:00:05.000Z is valid"],
+    ["a resume, and the first second that is later", resumedAt("Scout", 2_000), 5_000, undefined],
+    ["a stop of the caller", [stopAt("Issuer", 1_500)], 99_000, "your own token is not valid any more"]
+  ])("is given unless a stop covers it: %s", (_, stops, issuedAt, message) => {
+    const made = { ...credential(issuedAt), acting: { actors: ["Issuer"], issuedAt } }
+    const asked = { ghost: "Scout", by: "Issuer", own: credential(1_000), made }
+    const refusal = stopRefusal(stopsOf(...stops).list(), asked, 2_000)
+    expect(refusal?.message).toEqual(message === undefined ? undefined : expect.stringContaining(message))
+  })
+})
+
 describe("the life of a token that was issued for another", () => {
   const settings = { issuedLifetime: Duration.hours(1), maximumLifetime: Duration.hours(24) }
 
@@ -152,7 +223,7 @@ describe("the life of a token that was issued for another", () => {
     ["1m", "1 minute", { maximumLifetime: Duration.minutes(1) }]
   ])("is what was asked for: %s", ([validFor, expected, more]) =>
     Effect.gen(function* () {
-      const lifetime = yield* lifetimeOf({ ghost_id: "a", valid_for: validFor }, { ...settings, ...more })
+      const lifetime = yield* lifetimeOf(validFor, { ...settings, ...more })
       expect(Duration.toMillis(lifetime)).toBe(Duration.toMillis(expected))
     })
   )
@@ -171,11 +242,11 @@ describe("the life of a token that was issued for another", () => {
 
   it("ends with a stop of any of its issuers, also after an exchange, and a resume does not revive it", () => {
     const token: VerifiedToken = {
-      ...{ ...verifiedToken("Scout"), issuedAt: 5_000, id: "t", originId: "t" },
+      ...{ ...verifiedToken("Scout"), issuedAt: 5_000, id: "t", originIds: ["c", "b"] },
       acting: { actors: ["Second", "First"], issuedAt: 5_000 }
     }
     const { actors, origin } = exchangeOf(token, "service:router")
-    expect([actors, origin]).toEqual([["service:router", "Second", "First"], { iat: 5, jti: "t" }])
+    expect([actors, origin]).toEqual([["service:router", "Second", "First"], { iat: 5, jti: "t", earlier: ["c", "b"] }])
     for (const subject of ["Scout", "First", "Second"]) {
       const stop = stopAt(subject, 6_000)
       const resume = { ...stop, no: 2, id: "2", effect: "resume" as const }

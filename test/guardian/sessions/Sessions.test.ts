@@ -10,7 +10,7 @@ import type * as Redacted from "effect/Redacted"
 import { Certificates } from "../../../src/guardian/certificates/Certificates.ts"
 import { SigningKeys } from "../../../src/guardian/certificates/SigningKeys.ts"
 import { GuardianDatabase } from "../../../src/guardian/GuardianDatabase.ts"
-import { removalBatch, removeSessions } from "../../../src/guardian/sessions/SessionRetention.ts"
+import { removalBatch, removeEnded, removeSessions } from "../../../src/guardian/sessions/SessionRetention.ts"
 import { type NewSession, Sessions } from "../../../src/guardian/sessions/Sessions.ts"
 import { Statistics } from "../../../src/guardian/sessions/Statistics.ts"
 import { connect } from "../../../src/platform/postgres/Connection.ts"
@@ -181,6 +181,13 @@ layer(rooms, { timeout: "60 seconds", excludeTestServices: true })("A session", 
           [agent]
         )
         const ninety = Duration.days(90)
+        const other = yield* connect({ url, applicationName: "gravitas test" })
+        // The planner prefers a scan of the whole table where it is so small.
+        yield* other.query("set enable_seqscan = off")
+        const { rows: plan } = yield* other.query(`explain ${removeEnded.replace("$1", "7776000")}`)
+        expect(plan.map((line) => line["QUERY PLAN"]).join("\n")).toMatch(
+          /session_ended .*\n *Index Cond: \(ended_at </
+        )
         // Another guardian's lock is not waited for.
         const counts = [yield* removeSessions(ninety), yield* removeSessions(ninety), yield* removeSessions(ninety)]
         expect(counts).toEqual([removalBatch, 701 - removalBatch, 0])

@@ -31,7 +31,7 @@ const facts: AnswerFacts = {
   sessionId: "session",
   token: { id: "jti", issuedAt: 1_000, expiresAt: 90_000 }
 }
-const present: Present = { now: 10_000, list: emptyStopList, isSilent: false, clockTolerance: 0 }
+const present: Present = { now: 10_000, list: emptyStopList, feedProblem: undefined, clockTolerance: 0 }
 
 describe("an answer under way", () => {
   it.each<readonly [string, Partial<AnswerFacts>, Partial<Present>, string | undefined]>([
@@ -47,14 +47,20 @@ describe("an answer under way", () => {
     ["goes on within the clock tolerance", {}, { now: 90_000, clockTolerance: 5_000 }, undefined],
     ["ends after the clock tolerance", {}, { now: 95_000, clockTolerance: 5_000 }, "token_expired"],
     ["goes on without a token", { token: { id: undefined, issuedAt: undefined, expiresAt: undefined } }, {}, undefined],
-    ["ends when the feed is silent", {}, { isSilent: true }, "stops_unknown"],
+    ["ends when the feed is silent", {}, { feedProblem: "silent" }, "stops_unknown"],
+    ["ends when the router itself is stopped", {}, { feedProblem: "stopped" }, "router_stopped"],
     [
       "ends for the stop, also when the feed is silent since",
       {},
-      { isSilent: true, list: stopListOf([revocation("ghost", "Scout")]) },
+      { feedProblem: "silent", list: stopListOf([revocation("ghost", "Scout")]) },
       "stopped"
     ],
-    ["waits for the gatekeeper's word on who asks", { ghostId: undefined }, { now: 99_000, isSilent: true }, undefined]
+    [
+      "waits for the gatekeeper's word on who asks",
+      { ghostId: undefined },
+      { now: 99_000, feedProblem: "silent" },
+      undefined
+    ]
   ])("%s", (_, fact, now, expected) => {
     expect(endOf({ ...facts, ...fact }, { ...present, ...now })?.closedBy).toBe(expected)
   })
@@ -100,7 +106,7 @@ const watched = (peers: {
             list: () => emptyStopList,
             policyVersion: peers.policy ?? (() => "one"),
             changes: Stream.never,
-            isSilent: Effect.succeed(false)
+            feedProblem: Effect.succeed(undefined)
           })
         ])
       )
