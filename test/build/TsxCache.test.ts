@@ -1,4 +1,14 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
 import { pathToFileURL } from "node:url"
@@ -40,7 +50,10 @@ const Entry = Schema.parseJson(
 const plant = (temporary: string, mark: string): number => {
   const [name = ""] = readdirSync(temporary)
   const cache = join(temporary, name)
-  const entries = readdirSync(cache).map((entry) => join(cache, entry))
+  // tsx writes its entries behind: a program that ends meanwhile leaves an empty one, which tsx does not load.
+  const entries = readdirSync(cache)
+    .map((entry) => join(cache, entry))
+    .filter((path) => statSync(path).size > 0)
   for (const path of entries) {
     const entry = Schema.decodeUnknownSync(Entry)(readFileSync(path, "utf8"))
     const planted = `process.getBuiltinModule("node:fs").writeFileSync(${JSON.stringify(mark)}, ""); process.exit();`
