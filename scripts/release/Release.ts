@@ -26,6 +26,9 @@ const copied = [
   "examples"
 ]
 
+/** Where an operator keeps the secrets of deploy/compose. */
+const privateFiles = Path.join("deploy", "compose", "private")
+
 const sums = "SHA256SUMS"
 
 /** `bin/gravitas`: the services and all commands. A supervisor runs `node` itself, as deploy/systemd does. */
@@ -45,6 +48,15 @@ const sumLine = (folder: string, name: string): string =>
     .update(Fs.readFileSync(Path.join(folder, name)))
     .digest("hex")}  ${name}\n`
 
+/** Copies what a release has of the checkout beside the build, without an operator's secrets. */
+export const copyFiles = (project: string, target: string): void => {
+  const isPublic = (path: string): boolean =>
+    Path.basename(path) !== ".env" && Path.relative(project, path) !== privateFiles
+  for (const name of copied) {
+    Fs.cpSync(Path.join(project, name), Path.join(target, name), { recursive: true, filter: isPublic })
+  }
+}
+
 /**
  * Writes the release of the checkout `project` into the empty folder `target`.
  *
@@ -56,7 +68,7 @@ export const writeFolder = async (project: string, target: string, date: Date): 
   for (const folder of [dist, Path.join(target, "bin")]) Fs.mkdirSync(folder, { recursive: true })
   // PostgreSQL's binaries are three times as large as all of the rest, and production refuses the embedded one.
   const folders = await bundle(project, dist, ["src/main.ts"], { withPostgres: false })
-  for (const name of copied) Fs.cpSync(Path.join(project, name), Path.join(target, name), { recursive: true })
+  copyFiles(project, target)
   const packages = await runtimePackages(folders)
   const manifest = manifestIn(project)
   const needs = await neededBy(project, manifest)

@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto"
-import { mkdirSync, readdirSync, readFileSync } from "node:fs"
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Validation } from "@cyclonedx/cyclonedx-library"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { writeFolder, writeTarball } from "../../scripts/release/Release.ts"
+import { copyFiles, writeFolder, writeTarball } from "../../scripts/release/Release.ts"
 import { bomVersion } from "../../scripts/release/Sbom.ts"
 import { run } from "../support/Checkout.ts"
 import { signingSecret } from "../support/Gravitas.ts"
@@ -89,5 +89,17 @@ describe("A release", () => {
         expect((yield* Effect.promise(() => fetch(`${url}/readyz`))).status).toBe(200)
       }),
     300_000
+  )
+
+  it.scopedLive("leaves out the secrets that an operator keeps in the checkout", () =>
+    Effect.gen(function* () {
+      const [checkout, target] = [yield* temporaryHome, yield* temporaryHome]
+      copyFiles(project, checkout)
+      const files = readdirSync(checkout, { recursive: true }).toSorted()
+      mkdirSync(join(checkout, "deploy/compose/private"))
+      for (const name of ["deploy/compose/private/gravitas.env", "deploy/.env"]) writeFileSync(join(checkout, name), "")
+      copyFiles(checkout, target)
+      expect(readdirSync(target, { recursive: true }).toSorted()).toEqual(files)
+    })
   )
 })
