@@ -56,7 +56,7 @@ describe("The answer to a command line", () => {
       "migrate downgrade --service router",
       "migrate downgrade: <target> is missing: gravitas migrate downgrade <target> [options]"
     ]
-  ])("names the option or the word that is wrong, and never shows a URL: %s", ([line, problem]) =>
+  ] as const)("names the option or the word that is wrong, and never shows a URL: %s", ([line, problem]) =>
     Effect.gen(function* () {
       const console = yield* Effect.console
       const printed: Array<unknown> = []
