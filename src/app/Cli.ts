@@ -11,10 +11,10 @@ import * as Layer from "effect/Layer"
 import { didYouMean } from "../domain/ClosestName.ts"
 import { serviceNames } from "../domain/Service.ts"
 import { emptyReport, emptyServicesReport, reportUsage } from "../platform/cli/CommandRunner.ts"
-import { type CommandNode, commandAt } from "../platform/cli/CommandTree.ts"
+import { builtIns, type CommandNode, commandAt } from "../platform/cli/CommandTree.ts"
 import { completionScript, shells } from "../platform/cli/Completions.ts"
 import { ExitCode } from "../platform/cli/ExitCode.ts"
-import { unambiguous } from "../platform/cli/Flags.ts"
+import { quotedWord, unambiguous } from "../platform/cli/Flags.ts"
 import { renderHelp, usageOf } from "../platform/cli/HelpPage.ts"
 import { coloursWanted } from "../platform/cli/TerminalText.ts"
 import { appVersion, startWords } from "../platform/config/ProgramLocation.ts"
@@ -28,21 +28,29 @@ const argumentsOf = (words: ReadonlyArray<string>): ReadonlyArray<string> => wor
 
 const isGroup = ({ commands, path }: CommandNode): boolean => commands.length > 0 && path.length > 1
 
-/** The options of the library, which every command accepts. */
-const builtIns = ["--help", "-h", "--version", "--completions", "--wizard", "--log-level"]
+const nameOf = ({ path }: CommandNode): string => path.slice(1).join(" ") || "gravitas"
+
+/** The problem with the first of `options` that neither the command accepts nor one of those `below` it. */
+const unknownOption = (
+  command: CommandNode,
+  options: ReadonlyArray<string>,
+  below: ReadonlyArray<CommandNode> = []
+): string | undefined => {
+  const accepted = [command, ...below].flatMap((one) => one.options)
+  const known = [...accepted.flatMap((one) => [one.name, ...one.aliases]), ...builtIns]
+  const unknown = options.find((option) => !known.includes(option))
+  return unknown === undefined
+    ? undefined
+    : `${nameOf(command)}: ${unknown} is not one of its options${didYouMean(unknown, known) || "."} To list them: ${command.path.join(" ")} --help`
+}
 
 /** The first thing that keeps the words from being a command line; undefined where the library decides. */
 export const wrongUsage = (tree: CommandNode, words: ReadonlyArray<string>): string | undefined => {
   const { command, options, rest } = commandAt(tree, words)
   if (words.includes("--")) return undefined
-  const name = command.path.slice(1).join(" ") || "gravitas"
-  const known = [...command.options.flatMap((one) => [one.name, ...one.aliases]), ...builtIns]
-  const group = tree.commands.find(({ path }) => path.at(-1) === command.path[1])
-  const unknown = options.find(
-    (option) => ![...known, ...(group?.options ?? []).map(({ name }) => name)].includes(option)
-  )
-  if (unknown !== undefined)
-    return `${name}: ${unknown} is not one of its options${didYouMean(unknown, known) || "."} To list them: ${command.path.join(" ")} --help`
+  const name = nameOf(command)
+  const unknown = unknownOption(command, options)
+  if (unknown !== undefined) return unknown
   if (options.some((option) => builtIns.includes(option))) return undefined
   const argument = command.arguments.filter(({ isOptional }) => !isOptional)[rest.length]
   if (argument !== undefined) return `${name}: ${argument.name} is missing: ${usageOf(command)}`
@@ -50,13 +58,18 @@ export const wrongUsage = (tree: CommandNode, words: ReadonlyArray<string>): str
   return option === undefined ? undefined : `${name}: ${option.name} is missing: ${usageOf(command)}`
 }
 
-/** Why a word behind a group's name is not one of its commands, if that is so. The library would name another group's. */
+/**
+ * Why a word behind a group's name is not one of its commands, if that is so. The library would name another group's. It may be the
+ * value of an option that is not known.
+ */
 export const unknownCommand = (tree: CommandNode, words: ReadonlyArray<string>): string | undefined => {
-  const { command, rest } = commandAt(tree, words)
+  const { command, leading, rest } = commandAt(tree, words)
   const [given] = rest
   if (given === undefined || !isGroup(command)) return undefined
+  const option = words.includes("--") ? undefined : unknownOption(command, leading, command.commands)
+  if (option !== undefined) return option
   const names = command.commands.map(({ path }) => path.at(-1) ?? "")
-  return `${command.path.at(-1)}: ${JSON.stringify(given)} is not one of its commands (${names.join(", ")})${didYouMean(given, names)}`
+  return `${command.path.at(-1)}: ${quotedWord(given)} is not one of its commands (${names.join(", ")})${didYouMean(given, names)}`
 }
 
 /** The shell whose completions are asked for; the text that was given where it is not one of them. */
@@ -78,12 +91,12 @@ const wrongLine = (problem: string) =>
   )
 
 /** What the command line asks about the program itself; undefined where it runs a command. */
-const answerOf = (tree: CommandNode, words: ReadonlyArray<string>) => {
+export const answerOf = (tree: CommandNode, words: ReadonlyArray<string>) => {
   const shell = completionsFor(words)
   if (shell !== undefined) {
     const known = shells.find((one) => one === shell)
     return known === undefined
-      ? wrongLine(`--completions ${JSON.stringify(shell)} is not one of ${shells.join(", ")}`)
+      ? wrongLine(`--completions ${quotedWord(shell)} is not one of ${shells.join(", ")}`)
       : Console.log(completionScript(known, tree, serviceNames, startWords))
   }
   const wrongWord = unknownCommand(tree, words)

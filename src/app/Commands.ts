@@ -18,6 +18,7 @@ import { certificateCommand } from "../guardian/cli/CertificateCommand.ts"
 import { migrateCommand } from "../migrator/cli/Commands.ts"
 import { ScratchServer } from "../migrator/inspect/ScratchDatabase.ts"
 import { commandTree, type DescribedCommand } from "../platform/cli/CommandTree.ts"
+import { quotedWord } from "../platform/cli/Flags.ts"
 import { helpOf } from "../platform/cli/Help.ts"
 import { ShutdownReport } from "../platform/os/ShutdownReport.ts"
 import * as Logging from "../platform/telemetry/Logging.ts"
@@ -47,7 +48,7 @@ const services = Args.text({ name: "service" }).pipe(
   Args.mapEffect((name) => {
     const service = serviceNames.find((one) => one === name)
     const problem =
-      `${JSON.stringify(name)} is neither a service (${serviceNames.join(", ")}) nor a command (${commandNames.join(", ")})` +
+      `${quotedWord(name)} is neither a service (${serviceNames.join(", ")}) nor a command (${commandNames.join(", ")})` +
       didYouMean(name, [...serviceNames, ...commandNames])
     return service === undefined ? Effect.fail(HelpDoc.p(problem)) : Effect.succeed(service)
   }),

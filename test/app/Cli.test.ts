@@ -1,6 +1,10 @@
 import { stripVTControlCharacters } from "node:util"
+import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
 import { describe, expect, it } from "@effect/vitest"
-import { unknownCommand, wrongUsage } from "../../src/app/Cli.ts"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { answerOf, unknownCommand, wrongUsage } from "../../src/app/Cli.ts"
 import { programCommands } from "../../src/app/Commands.ts"
 import { type CommandNode, commandAt } from "../../src/platform/cli/CommandTree.ts"
 import { renderHelp, summaryOf, usageOf } from "../../src/platform/cli/HelpPage.ts"
@@ -16,6 +20,7 @@ describe("The word behind a group of commands", () => {
   it.each([
     [["migrate", "status"]],
     [["migrate", "--service", "router", "status"]],
+    [["migrate", "--log-level", "debug", "status"]],
     [["migrate", "--sql", "--service", "router"]],
     [["migrate", "downgrade", "base"]],
     [["migrate"]],
@@ -34,6 +39,38 @@ describe("The word behind a group of commands", () => {
   })
 })
 
+describe("The answer to a command line", () => {
+  it.effect.each([
+    [
+      "migrate --databse-url postgresql://u:secret@h/d",
+      "migrate: --databse-url is not one of its options; did you mean --database-url? To list them: gravitas migrate --help"
+    ],
+    [
+      "migrate --servce router status",
+      "migrate: --servce is not one of its options; did you mean --service? To list them: gravitas migrate --help"
+    ],
+    ["ghost postgresql://u:secret@h/d", "ghost: a URL is not one of its commands (resume, stop)"],
+    ["ghost stopp Scout --reason odd", 'ghost: "stopp" is not one of its commands (resume, stop); did you mean stop?'],
+    ["--completions postgresql://u:secret@h/d", "--completions a URL is not one of bash, zsh, fish"],
+    [
+      "migrate downgrade --service router",
+      "migrate downgrade: <target> is missing: gravitas migrate downgrade <target> [options]"
+    ]
+  ] as const)("names the option or the word that is wrong, and never shows a URL: %s", ([line, problem]) =>
+    Effect.gen(function* () {
+      const console = yield* Effect.console
+      const printed: Array<unknown> = []
+      const answer = answerOf(tree, line.split(" ")) ?? Effect.void
+      const exit = yield* Effect.exit(answer).pipe(
+        Console.withConsole({ ...console, error: (text: unknown) => Effect.sync(() => void printed.push(text)) }),
+        Effect.provide(NodeTerminal.layer)
+      )
+      expect(printed).toEqual([`gravitas: ${problem}`])
+      expect(Exit.isFailure(exit)).toBe(true)
+    })
+  )
+})
+
 describe("A command line", () => {
   it.each([
     "migrate --service router upgrade 0002 --dry-run --lock-wait=5s",
@@ -43,6 +80,8 @@ describe("A command line", () => {
     "ghost stop Scout --reason --odd",
     "journal inspect x --events",
     "guardian router --log-level debug",
+    "migrate --log-level debug status",
+    "migrate downgrade --service router base",
     "--version"
   ])("is left to the library: %j", (line) => {
     expect(wrongUsage(tree, line.split(" "))).toBeUndefined()
@@ -63,9 +102,23 @@ describe("A command line", () => {
 })
 
 describe("The command that words name", () => {
+  it.each(commands.filter(({ command }) => command.path.length === 2))(
+    "accepts the options of its group, in $name",
+    ({ command: group }) => {
+      const names = group.options.map(({ name }) => name)
+      for (const { options, path } of group.commands)
+        expect(
+          options.map(({ name }) => name),
+          path.join(" ")
+        ).toEqual(expect.arrayContaining(names))
+    }
+  )
+
   it.each([
     ["migrate --service router upgrade 0002 --dry-run", "gravitas migrate upgrade", ["0002"]],
     ["migrate --database-url status --yes verify", "gravitas migrate verify", []],
+    ["migrate --log-level debug status", "gravitas migrate status", []],
+    ["migrate downgrade --service router", "gravitas migrate downgrade", []],
     ["guardian router", "gravitas", ["guardian", "router"]]
   ])("is found among options and their values in %j", (words, name, rest) => {
     const found = commandAt(tree, words.split(" "))

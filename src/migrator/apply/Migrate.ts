@@ -88,13 +88,13 @@ export const prepareSteps = Effect.fnUntraced(function* (
   yield* refuseNewerSyntax(service, (yield* Database).url(service, "migration"), session, steps)
 })
 
-/** Runs the steps of a plan under the lock; the caller has prepared them. `goal` is the revision that it leads to. */
+/** Runs the steps of a plan under the lock; the caller has prepared them. */
 export const runPlan = Effect.fnUntraced(function* (
   { entries, history, lock, service, session }: LockedSchema,
   plan: Plan.Plan,
-  goal: string,
   notices: NoticeLog
 ) {
+  const goal = goalOf(plan, entries)
   const options = yield* MigratorOptions
   const url = (yield* Database).url(service, "migration")
   const reset = session.reset.pipe(Effect.mapError(session.refuse("resetting the session")))
@@ -143,9 +143,8 @@ export const migrate = Effect.fn("Migrator.migrate")(function* (
   const known = new Set(checked.map(keyOfStep))
   const later = plan.steps.filter((step) => !known.has(keyOfStep(step)))
   yield* prepareSteps(session, name, plan.steps, later)
-  const goal = goalOf(plan, locked.entries)
-  yield* refuseLosses(session, plan.steps, { service: name, goal, current: null })
-  yield* runPlan(locked, plan, goal, notices)
+  yield* refuseLosses(session, plan.steps, { service: name, goal: goalOf(plan, locked.entries), current: null })
+  yield* runPlan(locked, plan, notices)
   return yield* outcomeOf(opened, plan, notices)
 }, Effect.scoped)
 

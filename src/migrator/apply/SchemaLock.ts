@@ -111,6 +111,8 @@ const makeLock = (connection: Connection, service: ServiceName, role: string): S
   const held = `exists (select from pg_catalog.pg_locks l where l.pid = pg_catalog.pg_backend_pid() and ${isKey(service)})`
   const state = `select ${held} as held, ${aftermathColumns(service)}`
   const fence = `case when ${held} then '' else pg_catalog.current_setting('${lostBy}' || pg_catalog.pg_backend_pid()) end`
+  // A translated message has other quotation marks.
+  const lostByThis = new RegExp(`${lostBy}${connection.backendPid}(?!\\d)`)
   const aftermathIn = (answer: QueryResult | undefined): Effect.Effect<StepAftermath, LockLost> => {
     const row = answer?.rows[0]
     // Another backend answers: that is the pooler's doing.
@@ -125,7 +127,7 @@ const makeLock = (connection: Connection, service: ServiceName, role: string): S
     ],
     failed: ({ cause, index }) =>
       index === 1 && cause.sqlstate === notHeld
-        ? new LockLost({ service, released: cause.reason.includes(`${lostBy}${connection.backendPid}"`) })
+        ? new LockLost({ service, released: lostByThis.test(cause.reason) })
         : Effect.fail(cause)
   })
   return {

@@ -119,15 +119,17 @@ export const scriptQueries = (script: Script): Effect.Effect<QueryGroup<Statemen
 const milliseconds = (timeout: Option.Option<Duration.Duration>, fallback: Duration.DurationInput): string =>
   `${Math.round(Duration.toMillis(Option.getOrElse(timeout, () => fallback)))}ms`
 
-/** The columns of a `select` that sets the section's timeouts for the transaction, or for the session outside one, and reads the clock. */
+/** The columns of a `select` that sets the section's timeouts for the transaction, or for the session outside one. */
 export const timeouts = (section: Section, lockTimeout: Duration.DurationInput): string =>
   `pg_catalog.set_config('lock_timeout', '${milliseconds(section.lockTimeout, lockTimeout)}', ${section.transaction}),
-         pg_catalog.set_config('statement_timeout', '${milliseconds(section.statementTimeout, Duration.zero)}', ${section.transaction}),
-         pg_catalog.clock_timestamp()::text as now`
+         pg_catalog.set_config('statement_timeout', '${milliseconds(section.statementTimeout, Duration.zero)}', ${section.transaction})`
 
 /** Sets the section's timeouts. Returns the server's clock as text. */
 export const setTimeouts = (connection: Connection, section: Section, lockTimeout: Duration.DurationInput) =>
-  Effect.map(connection.query(`select ${timeouts(section, lockTimeout)}`), ({ rows }) => String(rows[0]?.["now"]))
+  Effect.map(
+    connection.query(`select ${timeouts(section, lockTimeout)}, pg_catalog.clock_timestamp()::text as now`),
+    ({ rows }) => String(rows[0]?.["now"])
+  )
 
 /** True for a query whose rows must be `true`. Other statements (`do`, `select … into`) hold unless they fail. */
 export const isQuestion = ({ kind, node }: ParseTree): boolean =>

@@ -103,7 +103,7 @@ const cleanSettings = {
  * sent ahead, so a server on Linux looks every 2 s whether its client still lives; other systems refuse that setting.
  */
 export const cleanSession =
-  "reset session authorization; reset all; close all; unlisten *; discard temp; " +
+  "reset session authorization; reset all; deallocate all; close all; unlisten *; discard temp; discard sequences; " +
   `select ${Object.entries(cleanSettings)
     .map(([name, value]) => setting(name, value))
     .join(", ")}, ` +

@@ -11,10 +11,14 @@ export interface StepAftermath {
   readonly explain: (cause: DatabaseError) => DatabaseError
 }
 
-/** What the statements of a revision may have changed in the session, as far as the record of the revision depends on it. */
+/**
+ * What the statements of a revision may have changed in the session, as far as the record of the revision depends on it. Any role may
+ * ask it: `to_regclass` would need USAGE of the schema, which the role that a revision left may lack.
+ */
 export const aftermathColumns = (service: ServiceName): string =>
   `pg_catalog.pg_backend_pid() as pid, current_user::text as role, pg_catalog.current_setting('transaction_read_only') as read_only,
-   pg_catalog.to_regclass('${service}.schema_history') is not null as history`
+   exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+     where n.nspname = '${service}' and c.relname = 'schema_history') as history`
 
 const released =
   "the revision released the migration lock, which protects it from another process that migrates: remove pg_advisory_unlock_all, " +

@@ -174,7 +174,7 @@ const revisionRows = (service: ServiceName, connection: Queries, by: Author) => 
       [revision]
     ),
 
-  /** Reads the row of one revision; undefined if it is not applied. */
+  /** Reads the row of one revision, which may be half-way; undefined if it has none. */
   entry: (revision: number) =>
     connection.query(`select * from ${service}.schema_history where revision = $1`, [revision]).pipe(
       Effect.flatMap(({ rows }) => Effect.orDie(decodeEntries(rows))),

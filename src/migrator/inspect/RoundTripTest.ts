@@ -21,9 +21,7 @@ interface TestedSchema extends LockedSchema {
 /** Runs what an upgrade or a downgrade to `target` would run from `entries`, the history as it is. */
 const run = Effect.fnUntraced(function* (tested: TestedSchema, entries: ReadonlyArray<HistoryEntry>, target: Target) {
   const plan = yield* Plan.make(tested.set, entries, target)
-  yield* Effect.scoped(
-    Effect.flatMap(makeNoticeLog, (notices) => runPlan({ ...tested, entries }, plan, plan.current, notices))
-  )
+  yield* Effect.scoped(Effect.flatMap(makeNoticeLog, (notices) => runPlan({ ...tested, entries }, plan, notices)))
   return yield* tested.readCatalog
 })
 

@@ -109,6 +109,11 @@ export const commandTree = (
   }
 }
 
+/** The options of the library, which every command accepts. */
+export const builtIns: ReadonlyArray<string> = ["--help", "-h", "--version", "--completions", "--wizard", "--log-level"]
+
+const builtInsWithValue: ReadonlyArray<string> = ["--completions", "--log-level"]
+
 /** What words say of a command. */
 export interface Named {
   readonly command: CommandNode
@@ -116,6 +121,8 @@ export interface Named {
   readonly rest: ReadonlyArray<string>
   /** The names of options, without values, in lower case as the library compares them. */
   readonly options: ReadonlyArray<string>
+  /** Those of them that precede `rest`. */
+  readonly leading: ReadonlyArray<string>
 }
 
 const isNegative = (word: string): boolean => /^-\d+$/.test(word)
@@ -125,6 +132,7 @@ export const commandAt = (root: CommandNode, words: ReadonlyArray<string>): Name
   let command = root
   const rest: Array<string> = []
   const options: Array<string> = []
+  const leading: Array<string> = []
   for (let index = 0; index < words.length; index++) {
     const word = words[index] ?? ""
     const next = rest.length === 0 ? command.commands.find(({ path }) => path.at(-1) === word) : undefined
@@ -132,12 +140,14 @@ export const commandAt = (root: CommandNode, words: ReadonlyArray<string>): Name
     if (next !== undefined) command = next
     else if (!word.startsWith("-") || isNegative(word)) rest.push(word)
     else {
-      options.push(option.replace(/=.*/s, ""))
+      const name = option.replace(/=.*/s, "")
+      options.push(name)
+      if (rest.length === 0) leading.push(name)
       const takesNext = command.options.some(
         ({ aliases, name, value }) => value !== undefined && [name, ...aliases].includes(option)
       )
-      if (takesNext) index++
+      if (takesNext || builtInsWithValue.includes(option)) index++
     }
   }
-  return { command, rest, options }
+  return { command, rest, options, leading }
 }

@@ -45,6 +45,9 @@ export const unambiguous = (args: ReadonlyArray<string>): ReadonlyArray<string> 
   )
 }
 
+/** A word of the command line as a message repeats it. A URL is not repeated, since it may hold a password. */
+export const quotedWord = (word: string): string => (word.includes("://") ? "a URL" : JSON.stringify(word))
+
 /** The options of every command: how its result is shown. */
 export const outputOptions = {
   json: flag("json").pipe(

@@ -65,7 +65,7 @@ export class AuthenticatedClient extends Pg.Client {
   /** A retry does not help: SQLSTATE 28000, invalid authorization, or 0A000, feature not supported. */
   private refuse(reason: string, sqlstate: "28000" | "0A000" = "28000"): void {
     this.isRefused = true
-    this.connection.emit("error", new DatabaseError({ phase: "connect", reason, sqlstate }))
+    this.connection.emit("error", new DatabaseError({ phase: "connect", refused: true, reason, sqlstate }))
     this.connection.stream.destroy()
   }
 

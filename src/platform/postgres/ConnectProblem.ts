@@ -34,10 +34,12 @@ const remedies: ReadonlyArray<readonly [pattern: RegExp, remedy: string]> = [
   [/^53300$/, "Close other sessions, or raise max_connections of the server"]
 ]
 
-/** What to do about it. */
-export const connectRemedy = ({ message, sqlstate = "" }: DatabaseError): string =>
-  remedies.find(([pattern]) => pattern.test(sqlstate))?.[1] ??
-  (/ENOTFOUND|EAI_AGAIN/.test(message)
-    ? `Correct the host in the connection string; ${percentEncoding}`
-    : "Start PostgreSQL there, correct the connection string, or raise DATABASE_CONNECT_DEADLINE") +
-    ". Without DATABASE_URL an embedded PostgreSQL is used"
+/** What to do about it; undefined where our client refused the server, since its reason says that. */
+export const connectRemedy = ({ message, refused, sqlstate = "" }: DatabaseError): string | undefined =>
+  refused === true
+    ? undefined
+    : (remedies.find(([pattern]) => pattern.test(sqlstate))?.[1] ??
+      (/ENOTFOUND|EAI_AGAIN/.test(message)
+        ? `Correct the host in the connection string; ${percentEncoding}`
+        : "Start PostgreSQL there, correct the connection string, or raise DATABASE_CONNECT_DEADLINE") +
+        ". Without DATABASE_URL an embedded PostgreSQL is used")

@@ -163,15 +163,20 @@ const cancelQuery = (newClient: NewClient, backendPid: number): Effect.Effect<vo
 const clientOf = (options: ConnectOptions, connectTimeout: Duration.Duration): Effect.Effect<NewClient> =>
   Effect.map(DatabaseAuth, ({ md5 }) =>
     Effect.try({
-      try: () =>
-        new AuthenticatedClient({
+      try: () => {
+        const client = new AuthenticatedClient({
           md5,
           connectionString: Redacted.value(options.url),
           application_name: options.applicationName.slice(0, 63),
           connectionTimeoutMillis: Duration.toMillis(connectTimeout),
           keepAlive: true,
           pipeline: options.pipelined === true
-        }),
+        })
+        // The deadlines here take its place. The driver's timer would end a statement without a deadline, and outlive those of
+        // `send`, `copyIn` and `parse`.
+        client.connectionParameters.query_timeout = false
+        return client
+      },
       // The driver reads the certificates that the connection string names.
       catch: (cause) => databaseError("connect", cause)
     })

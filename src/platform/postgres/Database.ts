@@ -62,9 +62,10 @@ export class DatabaseUnreachable extends Schema.TaggedError<DatabaseUnreachable>
 }) {
   readonly exitCode = ExitCode.noAccess
   override get message(): string {
+    const remedy = connectRemedy(this.cause)
     return (
       `cannot connect to ${this.address}: ${connectReason(this.cause)} (${this.attempts} attempt${this.attempts === 1 ? "" : "s"}, ` +
-      `${this.waited}). ${connectRemedy(this.cause)}.`
+      `${this.waited}).${remedy === undefined ? "" : ` ${remedy}.`}`
     )
   }
 }

@@ -11,6 +11,8 @@ export class DatabaseError extends Schema.TaggedError<DatabaseError>()("Database
   reason: Schema.String,
   /** Present only if our own deadline passed. */
   late: Schema.optional(Schema.Literal(true)),
+  /** Present only if our client refused the server; `reason` says what must change. */
+  refused: Schema.optional(Schema.Literal(true)),
   sqlstate: Schema.optional(Schema.String),
   detail: Schema.optional(Schema.String),
   hint: Schema.optional(Schema.String),

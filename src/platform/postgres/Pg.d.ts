@@ -5,6 +5,8 @@ import type { DriverResult } from "./Pipeline.ts"
 /** The part of the driver's client that its types leave out. */
 declare module "pg" {
   interface Client {
+    /** What the options and the connection string say together. Milliseconds; false: without a limit. */
+    readonly connectionParameters: { query_timeout: number | false }
     /** The exchange of SCRAM: undefined before it, null once the server has proved that it knows the password. */
     readonly saslSession: object | null | undefined
     _handleAuthCleartextPassword(): void

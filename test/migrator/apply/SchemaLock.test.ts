@@ -5,7 +5,7 @@ import * as Fiber from "effect/Fiber"
 import type * as Redacted from "effect/Redacted"
 import { acquire } from "../../../src/migrator/apply/SchemaLock.ts"
 import { connect } from "../../../src/platform/postgres/Connection.ts"
-import type { DatabaseError } from "../../../src/platform/postgres/DatabaseError.ts"
+import { DatabaseError } from "../../../src/platform/postgres/DatabaseError.ts"
 import {
   ask,
   eventsOf,
@@ -87,6 +87,20 @@ describe("the lock of a schema", () => {
       })
       expect(yield* Effect.flip(migrateRouter(url, migrations))).toMatchObject({ cause: { sqlstate: "55000" } })
       expect(yield* tablesOf(url, "router")).toEqual([])
+    })
+  )
+
+  it.scopedLive("tells a lock that was released from another backend in messages of every language", () =>
+    Effect.gen(function* () {
+      const connection = yield* connect({ url: yield* freshDatabase, applicationName: "test" })
+      const lock = yield* acquire(connection, "router", Duration.zero)
+      const releasedBy = (pid: string) => {
+        const reason = `unbekannter Konfigurationsparameter »gravitas.migration_lock_lost_by_${pid}«`
+        const cause = new DatabaseError({ phase: "statement", reason, sqlstate: "42704" })
+        return Effect.flip(lock.begin({}).failed({ cause, index: 1, answers: [] }))
+      }
+      expect(yield* releasedBy(`${connection.backendPid}`)).toMatchObject({ _tag: "LockLost", released: true })
+      expect(yield* releasedBy(`${connection.backendPid}7`)).toMatchObject({ _tag: "LockLost", released: false })
     })
   )
 

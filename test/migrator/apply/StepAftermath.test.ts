@@ -66,6 +66,8 @@ describe("the record of a revision", { timeout: 30_000 }, () => {
         })
       const asRole = `the revision left the session as role ${role}: end it with "reset role"`
       expect(yield* failing(`set role ${role};\ncreate table router.b ();`)).toContain(asRole)
+      // The name of the table cannot be resolved by a role that may not use its schema.
+      expect(yield* failing(`revoke all on schema router from ${role};\nset role ${role};`)).toContain(asRole)
       expect(yield* failing(block("execute 'drop sche' || 'ma router cascade';"))).toContain(
         "the revision dropped or renamed router.schema_history"
       )

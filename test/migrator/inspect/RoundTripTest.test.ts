@@ -62,6 +62,30 @@ describe("migrate test", { timeout: 180_000 }, () => {
     })
   )
 
+  it.scopedLive(
+    "begins each section in a clean session, without prepared statements and sequence values of earlier ones",
+    () =>
+      Effect.gen(function* () {
+        const url = yield* freshDatabase
+        const prepares = {
+          "router/0001_a.sql": tableA,
+          "router/0002_prepares.sql": revision(
+            "prepare p as insert into router.a values ($1);\nexecute p(1);\ncreate sequence router.s;\nselect nextval('router.s');",
+            "drop sequence router.s;\ndelete from router.a;"
+          )
+        }
+        const reads = { "router/0003_reads.sql": revision("select currval('router.s');") }
+        const test = (files: Readonly<Record<string, string>>) =>
+          Effect.flatMap(migrationsOf(files), (migrations) =>
+            commandLine({ url, migrations })("test", "--service", "router")
+          )
+        expect(yield* test(prepares)).toMatchObject({ code: 0, stderr: "" })
+        expect((yield* test({ ...prepares, ...reads })).stderr).toContain(
+          'currval of sequence "s" is not yet defined in this session'
+        )
+      })
+  )
+
   it.scopedLive("touches no role of a server with other users, and tests such revisions in a server of their own", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase

@@ -40,7 +40,10 @@ const root = command("gravitas", {
     command("gravitas migrate", {
       options: [service],
       commands: [
-        command("gravitas migrate stamp", { arguments: [term("<revision>")], options: [reason, term("--yes")] }),
+        command("gravitas migrate stamp", {
+          arguments: [term("<revision>")],
+          options: [service, reason, term("--yes")]
+        }),
         command("gravitas migrate status", { options: [service, term("--dry-run")] })
       ]
     }),
@@ -56,6 +59,9 @@ const cases: ReadonlyArray<readonly [line: string, words: ReadonlyArray<string>]
   ["gravitas migrate --service ro", ["router"]],
   ["gravitas migrate --service router statu", ["status"]],
   ["gravitas migrate status --d", ["--dry-run"]],
+  ["gravitas migrate status --s", ["--service"]],
+  ["gravitas migrate status --service ro", ["router"]],
+  ["gravitas migrate stamp --service guardian --y", ["--yes"]],
   ["gravitas migrate stamp --reason status --y", ["--yes"]],
   ["gravitas migrate stamp -r status --y", ["--yes"]],
   ["gravitas --completions z", ["zsh"]]

@@ -49,7 +49,7 @@ describe("a session", () => {
           const fake = yield* fakePostgres({ asks: "clear text", patient })
           for (const variables of [{}, { DATABASE_AUTH: "scram,md5" }, production]) {
             const error = yield* Effect.flip(Effect.flatten(attempt(urlOf(fake), variables)))
-            expect(error).toMatchObject({ phase: "connect", sqlstate: "28000" })
+            expect(error).toMatchObject({ phase: "connect", sqlstate: "28000", refused: true })
             expect(error.message).toContain("scram-sha-256")
           }
           expect(fake.connections()).toBe(3)
@@ -69,7 +69,7 @@ describe("a session", () => {
       const outcome = yield* attempt(urlOf(fake), {})
       if (isOpened) return expect(outcome._tag).toBe("Right")
       const reason = `Gravitas needs PostgreSQL 14 or later, and the server there is ${version}`
-      expect(outcome).toMatchObject({ left: { sqlstate: "0A000", reason } })
+      expect(outcome).toMatchObject({ left: { sqlstate: "0A000", reason, refused: true } })
     })
   )
 

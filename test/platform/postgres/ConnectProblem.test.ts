@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { connectReason, connectRemedy } from "../../../src/platform/postgres/ConnectProblem.ts"
+import { DatabaseUnreachable } from "../../../src/platform/postgres/Database.ts"
 import { DatabaseError } from "../../../src/platform/postgres/DatabaseError.ts"
 
 const error = (reason: string, sqlstate?: string) => new DatabaseError({ phase: "connect", reason, sqlstate })
@@ -41,5 +42,13 @@ describe("A refused connection", () => {
   ])("says what it means and what to do: %s", (cause, reason, remedy) => {
     expect(connectReason(cause)).toBe(reason)
     expect(connectRemedy(cause)).toMatch(remedy)
+  })
+
+  it.each(["28000", "0A000"])("has no remedy beside the reason that our own client gives: %s", (sqlstate) => {
+    const reason = "let the server ask for scram-sha-256"
+    const cause = new DatabaseError({ phase: "connect", refused: true, reason, sqlstate })
+    expect(connectRemedy(cause)).toBeUndefined()
+    const { message } = new DatabaseUnreachable({ address: "postgresql://h/d", attempts: 1, waited: "1ms", cause })
+    expect(message).toBe(`cannot connect to postgresql://h/d: ${reason} (SQLSTATE ${sqlstate}) (1 attempt, 1ms).`)
   })
 })

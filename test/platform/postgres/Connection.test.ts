@@ -110,6 +110,17 @@ describe("Connection.query", () => {
     })
   )
 
+  it.scopedLive("is bounded by its own deadline and not by query_timeout of the connection string", () =>
+    Effect.gen(function* () {
+      const url = new URL(Redacted.value(yield* freshDatabase))
+      url.searchParams.set("query_timeout", "100")
+      const session = yield* connect({ url: Redacted.make(url.href), applicationName: "test", pipelined: true })
+      yield* session.send([{ text: "select 1" }])
+      expect((yield* session.query("select pg_sleep(0.3), 1 as one")).rows).toMatchObject([{ one: 1 }])
+      expect(session.isOpen()).toBe(true)
+    })
+  )
+
   it.scopedLive("cancels its statement in the server when interrupted, and the session goes on", () =>
     Effect.gen(function* () {
       const { session, observer } = yield* sessions
