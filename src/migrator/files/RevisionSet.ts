@@ -134,7 +134,8 @@ export const loadRevisionSet = Effect.fn("MigrationFiles.load")(function* (
     new RevisionSetInvalid({ service: service.name, problems: [{ file: shown(file), line: 0, problem }] })
   const names = yield* Effect.try({
     try: () => Fs.readdirSync(directory),
-    catch: (error) => invalid(directory, `the folder cannot be read (${reasonOf(error)})`)
+    catch: (error) =>
+      invalid(directory, `the folder cannot be read (${reasonOf(error)}); restore it from version control`)
   })
   const files: Array<SourceFile> = []
   for (const name of names.filter((name) => !name.startsWith(".")).sort()) {

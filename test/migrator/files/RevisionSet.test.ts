@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { headOf, makeRevisionSet } from "../../../src/migrator/files/RevisionSet.ts"
+import { headOf, loadRevisionSet, makeRevisionSet } from "../../../src/migrator/files/RevisionSet.ts"
 import { revision } from "../../support/migrator/Fixture.ts"
 
 const make = (...names: ReadonlyArray<string>) =>
@@ -18,6 +19,16 @@ describe("a set of revisions", () => {
     expect(set.revisions.map(({ number }) => number)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
     expect(headOf(set)).toEqual({ number: 10, name: "0010_j" })
   })
+
+  it.effect("whose folder is missing is refused, with the folder and what to do", () =>
+    Effect.gen(function* () {
+      const refused = yield* Effect.flip(loadRevisionSet({ name: "guardian", directory: "missing" }))
+      expect(refused.exitCode).toBe(5)
+      expect(refused.message).toMatch(
+        /migrations\/missing: the folder cannot be read \(ENOENT.*\); restore it from version control/
+      )
+    })
+  )
 
   it.each<[what: string, names: ReadonlyArray<string>, problem: RegExp]>([
     ["no file", [], /migrations\/guardian: the folder has no revision/],
