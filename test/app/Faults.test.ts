@@ -132,7 +132,7 @@ const faults: Readonly<Record<number, Fault>> = {
       ["app/Router", "completes for the official client, and every hop is in the trail under one request id"],
       [
         "app/RouterUpstream",
-        "a provider that keeps failing is left alone, then tried with one request; neither its words nor its key are shown"
+        "a shell that keeps failing is left alone, then tried with one request; neither its words nor its key are shown"
       ]
     ]
   },
