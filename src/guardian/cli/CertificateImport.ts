@@ -154,21 +154,21 @@ const adopt = ({ claims, signed }: CertificateToAdopt, file: string, by: string)
     )
   }).pipe(Effect.uninterruptible)
 
-/** Imports each `.json` of a directory in the order of their names. A file with a problem is reported, and the others are imported. */
-export const importCertificates = (request: ImportRequest) =>
+/** The names of a directory's `.json` files, in their order. */
+export const certificateFiles = (directory: string) =>
+  Effect.flatMap(FileSystem.FileSystem, (files) => files.readDirectory(directory)).pipe(
+    Effect.map((names) => names.filter((name) => name.endsWith(".json")).sort()),
+    Effect.mapError((error) => {
+      const isMissing = error._tag === "SystemError" && error.reason === "NotFound"
+      return new DirectoryUnreadable({ directory, problem: isMissing ? "there is no such directory" : error.message })
+    })
+  )
+
+/** Imports `names`, files of the directory. A file with a problem is reported, and the others are imported. */
+export const importCertificates = (request: ImportRequest, names: ReadonlyArray<string>) =>
   Effect.gen(function* () {
-    const files = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const { directory } = request
-    const names = yield* Effect.mapError(
-      files.readDirectory(directory),
-      (error) =>
-        new DirectoryUnreadable({
-          directory,
-          problem:
-            error._tag === "SystemError" && error.reason === "NotFound" ? "there is no such directory" : error.message
-        })
-    )
     const keys = yield* SigningKeys
     const certificates = yield* Certificates
 
@@ -204,7 +204,7 @@ export const importCertificates = (request: ImportRequest) =>
         return imported
       })
 
-    const imported = yield* Effect.forEach(names.filter((name) => name.endsWith(".json")).sort(), (file, done) =>
+    const imported = yield* Effect.forEach(names, (file, done) =>
       Effect.mapError(one(file), ({ message }) => new ImportStopped({ done, reason: message }))
     )
     const known = isReady

@@ -12,7 +12,7 @@ import { isoOfSeconds } from "../certificates/CertificateRow.ts"
 import { Certificates } from "../certificates/Certificates.ts"
 import { SigningKeys } from "../certificates/SigningKeys.ts"
 import { guardianSchema } from "../GuardianSchema.ts"
-import { type ImportRequest, type ImportResult, importCertificates } from "./CertificateImport.ts"
+import { certificateFiles, type ImportRequest, type ImportResult, importCertificates } from "./CertificateImport.ts"
 
 const tones: Readonly<Record<ImportResult["outcome"], NonNullable<Cell["tone"]>>> = {
   imported: "good",
@@ -71,7 +71,10 @@ const nothingToRecord = Layer.succeed(AuditLog, {
   status: Effect.dieMessage("a dry run has no trail")
 })
 
-/** Runs `certificate import`: migrates the schema as the service does, and records each certificate in `trail`. */
+/**
+ * Runs `certificate import`: migrates the schema as the service does, and records each certificate in `trail`. The directory is read
+ * first, so that a misspelt one changes nothing.
+ */
 export const runImport = <E extends CommandError, R, E2 extends CommandError, R2>(
   database: Layer.Layer<Database, E, R>,
   trail: Layer.Layer<AuditLog, E2, R2>,
@@ -80,16 +83,18 @@ export const runImport = <E extends CommandError, R, E2 extends CommandError, R2
   runCommand({
     ...given,
     command: "certificate import",
-    work: withProgress("Importing certificates", importCertificates(given)).pipe(
-      Effect.provide(Certificates.layer),
-      Effect.provide(SigningKeys.layer),
-      // It asks for no certificate in force.
-      Effect.provideService(Stops, noStops),
-      (work) =>
-        given.dryRun
-          ? Effect.provide(work, nothingToRecord)
-          : Effect.provide(work, Layer.provideMerge(trail, guardianSchema.layer)),
-      Effect.provide(database)
+    work: Effect.flatMap(certificateFiles(given.directory), (names) =>
+      withProgress("Importing certificates", importCertificates(given, names)).pipe(
+        Effect.provide(Certificates.layer),
+        Effect.provide(SigningKeys.layer),
+        // It asks for no certificate in force.
+        Effect.provideService(Stops, noStops),
+        (work) =>
+          given.dryRun
+            ? Effect.provide(work, nothingToRecord)
+            : Effect.provide(work, Layer.provideMerge(trail, guardianSchema.layer)),
+        Effect.provide(database)
+      )
     ),
     render: renderImport,
     toJson: (results) => ({ directory: given.directory, dry_run: given.dryRun, files: results.map(importJson) }),

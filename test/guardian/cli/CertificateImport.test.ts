@@ -9,7 +9,7 @@ import { AuditUnavailable } from "../../../src/audit/AuditUnavailable.ts"
 import type { AuditEvent } from "../../../src/domain/AuditEvent.ts"
 import { Certificates } from "../../../src/guardian/certificates/Certificates.ts"
 import { SigningKeys } from "../../../src/guardian/certificates/SigningKeys.ts"
-import { importCertificates } from "../../../src/guardian/cli/CertificateImport.ts"
+import { certificateFiles, importCertificates } from "../../../src/guardian/cli/CertificateImport.ts"
 import { rowsOf } from "../../support/Gravitas.ts"
 import { guardianGround, guardianRooms } from "../../support/GuardianLayers.ts"
 import { temporaryHome } from "../../support/TemporaryHome.ts"
@@ -49,14 +49,8 @@ const importing = Effect.gen(function* () {
     const events: Array<AuditEvent> = []
     const withdrawn: Array<readonly [string | null, string]> = []
     const ground = options.dryRun === true ? guardianGround(databaseUrl) : guardianRooms(databaseUrl)
-    return importCertificates({
-      directory,
-      resign: true,
-      assumeUtc: false,
-      dryRun: false,
-      by: "test",
-      ...options
-    }).pipe(
+    const request = { directory, resign: true, assumeUtc: false, dryRun: false, by: "test", ...options }
+    return Effect.flatMap(certificateFiles(directory), (names) => importCertificates(request, names)).pipe(
       Effect.map((found) => found.map(({ file: name, outcome, reason }) => `${name}: ${reason ?? outcome}`)),
       Effect.provide(trailThatFails(options.failing ?? -1, events, withdrawn)),
       Effect.provide(Layer.fresh(Layer.provideMerge(Certificates.layer, SigningKeys.layer))),
