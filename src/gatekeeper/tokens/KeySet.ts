@@ -51,11 +51,13 @@ export const parseKeySet = (text: string): KeySet => {
   const usable: JSONWebKeySet = { keys: keys.filter((key) => keyProblem(key) === undefined).map(withEitherName) }
   const find = createLocalJWKSet(usable)
   return {
-    find: async (header) => {
+    find: async ({ kid: given, ...header }) => {
+      // Some issuers write an empty `kid` where they mean none.
+      const kid = given === "" ? undefined : given
       try {
-        return [await find(header)]
+        return [await find(kid === undefined ? header : { ...header, kid })]
       } catch (thrown) {
-        if (!(thrown instanceof errors.JWKSMultipleMatchingKeys) || header.kid === undefined) throw thrown
+        if (!(thrown instanceof errors.JWKSMultipleMatchingKeys) || kid === undefined) throw thrown
         const several: Array<CryptoKey> = []
         for await (const key of thrown) if (several.push(key) === mostKeys) break
         return several

@@ -38,6 +38,13 @@ describe("A key set", () => {
     }
   })
 
+  it("has the key of a token whose kid is empty, as of one without a kid", async () => {
+    const x = Buffer.alloc(32, 1).toString("base64url")
+    const { find } = parseKeySet(JSON.stringify({ keys: [{ kty: "OKP", crv: "Ed25519", x, kid: "a" }] }))
+    for (const header of [{ alg: "EdDSA", kid: "" }, { alg: "EdDSA" }]) expect(await find(header)).toHaveLength(1)
+    await expect(find({ alg: "EdDSA", kid: "b" })).rejects.toThrow(errors.JWKSNoMatchingKey)
+  })
+
   it("is refused where it is not a set", () => {
     for (const text of ["7", "null", "[]", "{}", '{"keys":{}}']) {
       expect(() => parseKeySet(text)).toThrow(errors.JWKSInvalid)
