@@ -67,7 +67,9 @@ export const makeChunkReader = (newId: () => string) => {
         isChanged = true
       }
       const { index } = choice
-      if (normalizeChoice(choice, stateOf(isIndex(index) ? index : 0))) isChanged = true
+      const state = stateOf(isIndex(index) ? index : 0)
+      if (normalizeChoice(choice, state)) isChanged = true
+      if (state.calls.isTooLarge()) return undefined
       const said = readSaid(choice["delta"])
       characters += said.characters
       hasContent ||= said.hasContent || choice["finish_reason"] !== null

@@ -136,7 +136,7 @@ export const readAnswer = (value: unknown, text: string): Answer | "error" | und
   if (isErrorAnswer(value)) return "error"
   const { choices = [] } = value
   const given = choices ?? []
-  if (!Array.isArray(given) || !given.every(Predicate.isRecord)) return undefined
+  if (!Array.isArray(given) || given.length > maximumChoices || !given.every(Predicate.isRecord)) return undefined
   if (given.some(hasFailed)) return "error"
   let { depth, texts } = jsonMembers(text)
   // A deeper value could not be written as JSON again.

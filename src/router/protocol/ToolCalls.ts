@@ -9,6 +9,12 @@ import { memberOf } from "../../domain/Text.ts"
 
 type Fields = Record<PropertyKey, unknown>
 
+/** Calls of a streamed choice; OpenAI's limit of tools. All of them are remembered until the stream ends. */
+const maximumCalls = 128
+
+/** Characters of an id or a name. Some gateways put a signature of several thousand characters into the id. */
+const maximumLabel = 16_384
+
 const textOf = (value: unknown): string | undefined => (typeof value === "string" && value !== "" ? value : undefined)
 
 /** The index as the provider gave it; some give it as text. */
@@ -53,6 +59,8 @@ interface OpenCall {
   readonly brackets: ReturnType<typeof makeBrackets>
 }
 
+const isLong = (label: string | undefined): boolean => label !== undefined && label.length > maximumLabel
+
 /** A piece of a call as the provider sent it. */
 interface CallPiece {
   readonly id: string | undefined
@@ -83,6 +91,11 @@ export const makeToolCallPieces = (newId: () => string) => {
   const byId = new Map<string, OpenCall>()
   /** The latest call under each index that the provider gave. */
   const byIndex = new Map<number, OpenCall>()
+  let isTooLarge = false
+
+  const setIndex = ({ index }: CallPiece, call: OpenCall): void => {
+    if (index !== undefined && (byIndex.size < maximumCalls || byIndex.has(index))) byIndex.set(index, call)
+  }
 
   const callOf = (piece: CallPiece): OpenCall | undefined => {
     const known = piece.id === undefined ? undefined : byId.get(piece.id)
@@ -99,7 +112,7 @@ export const makeToolCallPieces = (newId: () => string) => {
     opened.brackets.add(piece.arguments)
     calls.push(opened)
     byId.set(id, opened)
-    if (piece.index !== undefined) byIndex.set(piece.index, opened)
+    setIndex(piece, opened)
     const hasFunction = call["custom"] === undefined
     const called = { ...Object(call["function"]), name: name ?? "", arguments: piece.arguments }
     return {
@@ -113,7 +126,7 @@ export const makeToolCallPieces = (newId: () => string) => {
 
   const goOn = (open: OpenCall, { id: _, type: __, ...call }: Fields, piece: CallPiece): Fields => {
     open.brackets.add(piece.arguments)
-    if (piece.index !== undefined) byIndex.set(piece.index, open)
+    setIndex(piece, open)
     const isNamed = open.name !== undefined
     open.name ??= piece.name
     const name = isNamed || piece.name === undefined ? {} : { name: piece.name }
@@ -128,11 +141,15 @@ export const makeToolCallPieces = (newId: () => string) => {
 
   return {
     hasCalls: (): boolean => calls.length > 0,
+    /** Whether a piece began a call beyond the limit, or has an id or a name that is too long. */
+    isTooLarge: (): boolean => isTooLarge,
     /** Returns what is not an object as it is. */
     normalize: (call: unknown): unknown => {
       if (!Predicate.isRecord(call)) return call
       const piece = pieceOf(call)
       const open = callOf(piece)
+      isTooLarge ||= (open === undefined && calls.length >= maximumCalls) || isLong(piece.id) || isLong(piece.name)
+      if (isTooLarge) return call
       return open === undefined ? begin(call, piece) : goOn(open, call, piece)
     }
   }

@@ -17,13 +17,16 @@ interface BegunChoice {
   readonly rest: Fields
 }
 
+/** Characters that a member costs besides its key: quotes, colon and comma. */
+const memberCost = 4
+
 /** Puts the parts of an answer together, in OpenAI's form. It keeps about `maximumLength` characters. */
 export const makeWholeAnswer = (maximumLength: number): WholeAnswer => {
   const begun = new Map<number, BegunChoice>()
   let left = maximumLength
 
   const cut = (text: string): string => {
-    const kept = text.length > left ? text.slice(0, left) : text
+    const kept = text.length > left ? text.slice(0, Math.max(0, left)) : text
     left -= kept.length
     return kept
   }
@@ -36,6 +39,7 @@ export const makeWholeAnswer = (maximumLength: number): WholeAnswer => {
       // A call beyond those that are kept.
       if (place > into.length || left <= 0) continue
       const known = into[place]
+      if (known === undefined) left -= memberCost
       const call: Fields = Predicate.isRecord(known) ? known : {}
       into[place] = call
       merge(call, fields)
@@ -54,8 +58,13 @@ export const makeWholeAnswer = (maximumLength: number): WholeAnswer => {
     for (const name of Object.keys(from)) {
       const value = from[name]
       const before = into[name]
+      const isNew = !Object.hasOwn(into, name)
+      // A provider can fill the memory with keys too.
+      if (isNew && left <= 0) continue
+      if (isNew) left -= name.length + memberCost
       if (typeof value === "string") {
-        into[name] = once.has(name) ? value : typeof before === "string" ? before + cut(value) : cut(value)
+        if (!once.has(name)) into[name] = typeof before === "string" ? before + cut(value) : cut(value)
+        else if (value !== before && left > 0) into[name] = cut(value)
       } else if (Array.isArray(value)) {
         const list: Array<unknown> = Array.isArray(before) ? before : []
         into[name] = list

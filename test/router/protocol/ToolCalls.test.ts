@@ -75,6 +75,21 @@ describe("the index of a call", () => {
     ])
   })
 
+  const read = (value: object) => {
+    const chunks = makeChunkReader(() => "made")
+    return chunks.read(value, JSON.stringify(value))
+  }
+  const callsOf = (count: number) => Array.from({ length: count }, (_, i) => called(`id-${i}`, "f", "{}"))
+  const limits: ReadonlyArray<readonly [string, object, isRead: boolean]> = [
+    ["128 choices are read", { choices: Array.from({ length: 128 }, () => ({ delta: {} })) }, true],
+    ["more choices are refused", { choices: Array.from({ length: 129 }, () => ({ delta: {} })) }, false],
+    ["128 calls of a choice are read", { choices: [{ delta: { tool_calls: callsOf(128) } }] }, true],
+    ["more calls of a choice are refused", { choices: [{ delta: { tool_calls: callsOf(129) } }] }, false],
+    ["a long id is read", { choices: [{ delta: { tool_calls: [called("i".repeat(16_384), "f", "")] } }] }, true],
+    ["a longer id is refused", { choices: [{ delta: { tool_calls: [called("i".repeat(16_385), "f", "")] } }] }, false]
+  ]
+  for (const [what, value, isRead] of limits) it(what, () => expect(read(value) !== undefined).toBe(isRead))
+
   it("a chunk in OpenAI's form keeps its bytes", () => {
     const choices =
       '[{"index":0,"delta":{"role":"assistant","content":"a","tool_calls":null},"finish_reason":null,"n":1.0}]'

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { standardTimeouts } from "../../../src/router/models/Catalog.ts"
+import { makePart } from "../../../src/router/protocol/ChatPart.ts"
 import { makeOpenAiProvider } from "../../../src/router/providers/OpenAiProvider.ts"
 import { beginInTime, completeInTime } from "../../../src/router/route/Attempt.ts"
 import { callOf } from "../../support/router/Calls.ts"
@@ -94,6 +95,16 @@ describe("deadlines", () => {
       const { rest } = yield* beginInTime("p", timeouts, provider.stream(callOf("hi")))
       yield* Effect.sleep("1300 millis")
       yield* Stream.runDrain(rest)
+    })
+  )
+
+  it.scoped("parts before the first word are held up to a number of characters", () =>
+    Effect.gen(function* () {
+      const silent = makePart("delta", [{ index: 0, delta: { role: "a".repeat(400_000) }, finish_reason: null }])
+      const word = makePart("delta", [{ index: 0, delta: { content: "a" }, finish_reason: null }])
+      const parts = Stream.rechunk(Stream.make(silent, silent, silent, silent, word), 1)
+      const { first } = yield* beginInTime("p", standardTimeouts, parts)
+      expect([...first]).toEqual([silent, silent, word])
     })
   )
 
