@@ -54,8 +54,8 @@ const makeBrackets = () => {
 interface OpenCall {
   readonly index: number
   name: string | undefined
-  /** Whether its id is the provider's. */
-  readonly hasGivenId: boolean
+  /** The id that the provider gave it. */
+  readonly givenId: string | undefined
   readonly brackets: ReturnType<typeof makeBrackets>
 }
 
@@ -81,9 +81,13 @@ const continues = ({ arguments: given, id, index, name }: CallPiece, call: OpenC
   // Some servers make a new id for each piece of a call.
   if (name === undefined) return id === undefined || index !== undefined
   if (call.name === undefined) return id === undefined
-  if (name !== call.name || (id !== undefined && call.hasGivenId)) return false
+  if (name !== call.name || (id !== undefined && call.givenId !== undefined)) return false
   return given === "" || !call.brackets.isClosed()
 }
+
+/** Whether a piece is another call under a call's id: some servers give one id to all. */
+const isOther = ({ arguments: given, name }: CallPiece, { brackets }: OpenCall): boolean =>
+  name !== undefined && given !== "" && brackets.isClosed()
 
 /** Brings the pieces of a streamed choice's calls into OpenAI's form. */
 export const makeToolCallPieces = (newId: () => string) => {
@@ -98,20 +102,25 @@ export const makeToolCallPieces = (newId: () => string) => {
   }
 
   const callOf = (piece: CallPiece): OpenCall | undefined => {
-    const known = piece.id === undefined ? undefined : byId.get(piece.id)
-    if (known !== undefined) return known
+    const indexed = piece.index === undefined ? undefined : byIndex.get(piece.index)
+    if (piece.id !== undefined) {
+      const known = indexed?.givenId === piece.id ? indexed : byId.get(piece.id)
+      if (known !== undefined) return isOther(piece, known) ? undefined : known
+    }
     const isBare = piece.id === undefined && piece.name === undefined
     const latest = calls.at(-1)
-    const candidate = piece.index === undefined ? latest : (byIndex.get(piece.index) ?? (isBare ? latest : undefined))
+    const candidate = piece.index === undefined ? latest : (indexed ?? (isBare ? latest : undefined))
     return candidate !== undefined && continues(piece, candidate) ? candidate : undefined
   }
 
   const begin = (call: Fields, piece: CallPiece): Fields => {
-    const { id = newId(), name } = piece
-    const opened = { index: calls.length, name, hasGivenId: piece.id !== undefined, brackets: makeBrackets() }
+    const { name } = piece
+    // Two results under one id could not be told apart.
+    const id = piece.id === undefined || byId.has(piece.id) ? newId() : piece.id
+    const opened = { index: calls.length, name, givenId: piece.id, brackets: makeBrackets() }
     opened.brackets.add(piece.arguments)
     calls.push(opened)
-    byId.set(id, opened)
+    if (piece.id !== undefined) byId.set(piece.id, opened)
     setIndex(piece, opened)
     const hasFunction = call["custom"] === undefined
     const called = { ...Object(call["function"]), name: name ?? "", arguments: piece.arguments }

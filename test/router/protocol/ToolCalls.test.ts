@@ -52,6 +52,16 @@ describe("the index of a call", () => {
       [[0, 1], [1], [0]]
     ],
     [
+      "is that of the call under the same index where calls share an id",
+      [
+        [called("a", "f", "{}", 0)],
+        [called("a", "g", "{", 1)],
+        [called("a", undefined, "}", 1)],
+        [called("a", "f", "", 0)]
+      ],
+      [[0], [1], [1], [0]]
+    ],
+    [
       "starts again where the arguments before are whole, and the name comes again without an id",
       [
         [called("", "f", '{"a":"}"', 0)],

@@ -67,6 +67,12 @@ export const toolCalls: ReadonlyArray<Behaviour> = [
   },
   {
     title: "ids that are equal",
+    stream: streams(
+      called(call("a", "Paris", { index: 0 })),
+      called(call("a", "Rome", { index: 1 })),
+      calledAll,
+      "[DONE]"
+    ),
     whole: answering(200, message({ tool_calls: [call("a", "Paris"), call("a", "Rome")] }, "tool_calls")),
     expected: cities
   },
