@@ -1,5 +1,5 @@
 import * as Predicate from "effect/Predicate"
-import type { ChatPart } from "./ChatPart.ts"
+import { type ChatPart, readSaid } from "./ChatPart.ts"
 
 type Fields = Record<PropertyKey, unknown>
 
@@ -15,6 +15,8 @@ export interface WholeAnswer {
 interface BegunChoice {
   readonly message: Fields
   readonly rest: Fields
+  /** Whether a `delta` had content. A `message` beside it has the same text again, all of it so far: Perplexity sends both. */
+  isDelta: boolean
 }
 
 /** Characters that a member costs besides its key: quotes, colon and comma. */
@@ -81,16 +83,18 @@ export const makeWholeAnswer = (maximumLength: number): WholeAnswer => {
   const choiceOf = (index: number): BegunChoice => {
     const known = begun.get(index)
     if (known !== undefined) return known
-    const choice = { message: { role: "assistant", content: null }, rest: {} }
+    const choice = { message: { role: "assistant", content: null }, rest: {}, isDelta: false }
     begun.set(index, choice)
     return choice
   }
 
   return {
     add: ({ choices }) => {
-      for (const { delta, finish_reason, index, message = delta, ...rest } of choices) {
+      for (const { delta, finish_reason, index, message, ...rest } of choices) {
         const choice = choiceOf(typeof index === "number" ? index : 0)
-        if (Predicate.isRecord(message)) merge(choice.message, message)
+        choice.isDelta ||= readSaid(delta).hasContent
+        const said = choice.isDelta ? delta : (message ?? delta)
+        if (Predicate.isRecord(said)) merge(choice.message, said)
         merge(choice.rest, rest)
         if (typeof finish_reason === "string") choice.rest["finish_reason"] = finish_reason
       }

@@ -24,6 +24,20 @@ describe("a whole answer", () => {
     })
   }
 
+  it("has each text once where parts have a message of all so far beside the delta", () => {
+    const begin = { delta: { role: "assistant", content: "" }, message: { role: "assistant", content: "" } }
+    const parts = [
+      begin,
+      { delta: { content: "He" }, message: { content: "He" } },
+      { delta: { content: "llo" }, message: { content: "Hello" } },
+      { delta: {}, message: { content: "Hello" } }
+    ]
+    expect(collect(1_000, ...parts)).toMatchObject([{ message: { content: "Hello" } }])
+    expect(collect(1_000, { delta: { role: "assistant" }, message: { content: "Hello" } })).toMatchObject([
+      { message: { content: "Hello" } }
+    ])
+  })
+
   it("keeps all that fits", () => {
     const call = { index: 0, id: "a", type: "function", function: { name: "f", arguments: "{}" } }
     expect(collect(1_000, { delta: { content: "a" } }, { delta: { content: "b", tool_calls: [call] }, n: 1 })).toEqual([
