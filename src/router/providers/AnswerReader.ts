@@ -115,6 +115,22 @@ const asChunk = (whole: ChatPart): ChatPart => {
   return { ...makePart("delta", choices, whole.usage), moreText: whole.moreText, isEnd: true }
 }
 
+const isBrace = (byte: number): boolean => byte === 0x7b || byte === 0x5b
+
+/** JSON begins with a brace, also after a byte order mark; events begin with a field's name or a colon. */
+const startOf = (bytes: Uint8Array): "json" | "events" | undefined => {
+  for (const byte of bytes) {
+    if (isBrace(byte)) return "json"
+    const isSpace = byte <= 0x20 || byte === 0xef || byte === 0xbb || byte === 0xbf
+    if (!isSpace) return "events"
+  }
+  return undefined
+}
+
+/** What is before the brace may be half of a byte order mark: the other half came in a piece of its own. */
+const jsonText = (bytes: Uint8Array): string =>
+  new TextDecoder().decode(bytes.subarray(Math.max(0, bytes.findIndex(isBrace))))
+
 /** Collects a JSON text, which is read at its end. */
 const makeJsonReader = (): AnswerReader => {
   const pieces: Array<Uint8Array> = []
@@ -126,20 +142,10 @@ const makeJsonReader = (): AnswerReader => {
       return length > maximumAnswerBytes ? { parts: [], stop: tooLong } : nothing
     },
     end: () => {
-      const found = completionOf(Buffer.concat(pieces).toString("utf8"))
+      const found = completionOf(jsonText(Buffer.concat(pieces)))
       return isFailure(found) ? { parts: [], stop: found } : { parts: [asChunk(found)], stop: "done" }
     }
   }
-}
-
-/** JSON begins with a brace, also after a byte order mark; events begin with a field's name or a colon. */
-const startOf = (bytes: Uint8Array): "json" | "events" | undefined => {
-  for (const byte of bytes) {
-    if (byte === 0x7b || byte === 0x5b) return "json"
-    const isSpace = byte <= 0x20 || byte === 0xef || byte === 0xbb || byte === 0xbf
-    if (!isSpace) return "events"
-  }
-  return undefined
 }
 
 /** Reads a streamed answer; also one that came whole, as its only part. */
@@ -159,12 +165,7 @@ export const makeStreamReader = (contentType: string | undefined): AnswerReader 
 
 /** Reads a whole answer; also one that came as a stream. */
 export const readWholeAnswer = (bytes: Uint8Array): ChatPart | FailureFields => {
-  if (startOf(bytes) !== "events")
-    return completionOf(
-      Buffer.from(bytes)
-        .toString("utf8")
-        .replace(/^\ufeff/, "")
-    )
+  if (startOf(bytes) !== "events") return completionOf(jsonText(bytes))
   const reader = makeEventReader()
   const pushed = reader.push(bytes)
   const { parts, stop } = pushed.stop === undefined ? reader.end() : pushed
