@@ -36,8 +36,8 @@ const normalizeChoice = (choice: Record<PropertyKey, unknown>, state: StreamedCh
   return isChanged
 }
 
-/** Reads the chunks of one stream, in order. */
-export const makeChunkReader = (newId: () => string) => {
+/** Reads the chunks of one stream, in order. `expected`: choices that the request asks for. */
+export const makeChunkReader = (newId: () => string, expected = 1) => {
   const begun = new Map<number, StreamedChoice>()
 
   const stateOf = (index: number): StreamedChoice => {
@@ -50,13 +50,16 @@ export const makeChunkReader = (newId: () => string) => {
 
   const isEnd = (): boolean => begun.size > 0 && [...begun.values()].every(({ hasEnded }) => hasEnded)
 
+  /** A choice that has not begun may still come: some servers send one after the other. */
+  const isWhole = (): boolean => begun.size >= expected && isEnd()
+
   /** `ignored`: a JSON object that is not a chunk, such as a ping or an event of the vendor. */
   const read = (value: unknown, text: string): ChatPart | "error" | "ignored" | undefined => {
     const answer = readAnswer(value, text)
     if (answer === undefined || answer === "error") return answer
     if (answer.choices.length === 0) {
       const usage = readUsage(answer.value)
-      return usage === undefined ? "ignored" : { ...signOfLife, usage, isEnd: isEnd() }
+      return usage === undefined ? "ignored" : { ...signOfLife, usage, isEnd: isWhole() }
     }
     let isChanged = false
     let hasContent = false
@@ -74,12 +77,13 @@ export const makeChunkReader = (newId: () => string) => {
       characters += said.characters
       hasContent ||= said.hasContent || choice["finish_reason"] !== null
     }
-    return partOf(answer, "delta", { isChanged, characters, hasContent, isEnd: isEnd() })
+    return partOf(answer, "delta", { isChanged, characters, hasContent, isEnd: isWhole() })
   }
 
   return {
     read,
     hasBegun: (): boolean => begun.size > 0,
+    /** Whether all choices that have begun have ended. A provider may send fewer than the request asks for. */
     isEnd,
     /** The end of choices that have begun and did not say why they ended; undefined where all did. */
     close: (): ChatPart | undefined => {

@@ -1,4 +1,5 @@
 import * as Predicate from "effect/Predicate"
+import { choiceLimits } from "../../contracts/router/ChatSchemas.ts"
 import { memberOf, storable } from "../../domain/Text.ts"
 import { jsonMembers } from "./JsonMembers.ts"
 import { normalizeToolCalls } from "./ToolCalls.ts"
@@ -32,7 +33,7 @@ export interface ChatPart {
   readonly characters: number
   /** Whether it has text, thoughts, a call or an end. The first such part begins an answer: before it nothing was said. */
   readonly hasContent: boolean
-  /** Whether all choices that have begun have ended. */
+  /** Whether all choices have ended: those that have begun, and as many as the request asks for. */
   readonly isEnd: boolean
 }
 
@@ -83,11 +84,8 @@ export const readFinishReason = (value: unknown): string | undefined =>
 const hasFailed = (choice: Choice): boolean =>
   Predicate.isNotNullable(choice["error"]) || choice["finish_reason"] === "error"
 
-/** OpenAI's limit of `n`. */
-const maximumChoices = 128
-
 export const isIndex = (value: unknown): value is number =>
-  typeof value === "number" && Number.isInteger(value) && value >= 0 && value < maximumChoices
+  typeof value === "number" && Number.isInteger(value) && value >= 0 && value < choiceLimits.max
 
 const isFilled = (value: unknown): boolean => {
   if (typeof value !== "object" || value === null) return typeof value === "string" && value !== ""
@@ -136,7 +134,7 @@ export const readAnswer = (value: unknown, text: string): Answer | "error" | und
   if (isErrorAnswer(value)) return "error"
   const { choices = [] } = value
   const given = choices ?? []
-  if (!Array.isArray(given) || given.length > maximumChoices || !given.every(Predicate.isRecord)) return undefined
+  if (!Array.isArray(given) || given.length > choiceLimits.max || !given.every(Predicate.isRecord)) return undefined
   if (given.some(hasFailed)) return "error"
   let { depth, texts } = jsonMembers(text)
   // A deeper value could not be written as JSON again.

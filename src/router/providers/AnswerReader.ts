@@ -46,9 +46,9 @@ interface AnswerReader {
 const isWithoutChoice = (value: unknown): boolean =>
   Array.isArray(memberOf(value, "choices")) || memberOf(value, "object") === "chat.completion.chunk"
 
-const makeEventReader = (): AnswerReader => {
+const makeEventReader = (expected: number): AnswerReader => {
   const parser = makeSseParser()
-  const chunks = makeChunkReader(newCallId)
+  const chunks = makeChunkReader(newCallId, expected)
   let isBlocked = false
 
   const done = (parts: Array<ChatPart>): ReadParts => {
@@ -148,15 +148,15 @@ const makeJsonReader = (): AnswerReader => {
   }
 }
 
-/** Reads a streamed answer; also one that came whole, as its only part. */
-export const makeStreamReader = (contentType: string | undefined): AnswerReader => {
-  if (/^text\/event-stream/i.test(contentType ?? "")) return makeEventReader()
+/** Reads a streamed answer; also one that came whole, as its only part. `expected`: choices that the request asks for. */
+export const makeStreamReader = (contentType: string | undefined, expected: number): AnswerReader => {
+  if (/^text\/event-stream/i.test(contentType ?? "")) return makeEventReader(expected)
   let reader: AnswerReader | undefined
   return {
     push: (bytes) => {
       const start = startOf(bytes)
       if (reader === undefined && start === undefined) return nothing
-      reader ??= start === "json" ? makeJsonReader() : makeEventReader()
+      reader ??= start === "json" ? makeJsonReader() : makeEventReader(expected)
       return reader.push(bytes)
     },
     end: () => reader?.end() ?? { parts: [], stop: broken("sent an empty answer") }
@@ -166,7 +166,7 @@ export const makeStreamReader = (contentType: string | undefined): AnswerReader 
 /** Reads a whole answer; also one that came as a stream. */
 export const readWholeAnswer = (bytes: Uint8Array): ChatPart | FailureFields => {
   if (startOf(bytes) !== "events") return completionOf(jsonText(bytes))
-  const reader = makeEventReader()
+  const reader = makeEventReader(1)
   const pushed = reader.push(bytes)
   const { parts, stop } = pushed.stop === undefined ? reader.end() : pushed
   const all = pushed.stop === undefined ? [...pushed.parts, ...parts] : parts

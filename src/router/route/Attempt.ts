@@ -58,7 +58,7 @@ export const beginInTime = (
 ): Effect.Effect<AnswerStream, ProviderFailure, Scope.Scope> =>
   Effect.gen(function* () {
     let waited = 0
-    /** Whether all choices that have begun have ended. */
+    /** Whether all choices have ended. */
     let ended = false
     const pull = yield* Stream.toPull(answer)
     /** The next parts. Without a `failure` the stream ends at the limit. */

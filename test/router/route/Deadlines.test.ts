@@ -42,6 +42,16 @@ describe("deadlines", () => {
     })
   )
 
+  it.scopedLive("a stream is at its end when as many choices have ended as the request asks for", () =>
+    Effect.gen(function* () {
+      const chunk = (index: number) => JSON.stringify({ choices: [{ index, delta: {}, finish_reason: "stop" }] })
+      const server = yield* upstream((_, response) => void open(_, response).end(events(chunk(0), chunk(1), "[DONE]")))
+      const provider = yield* providerOf(server)
+      const parts = yield* Stream.runCollect(provider.stream(callOf("hi", { n: 2 })))
+      expect([...parts].map(({ isEnd }) => isEnd)).toEqual([false, true])
+    })
+  )
+
   it.scopedLive("a stream that never ends times out", () =>
     Effect.gen(function* () {
       const server = yield* upstream((_, response) => {
