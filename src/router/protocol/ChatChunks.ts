@@ -1,10 +1,20 @@
 import * as Predicate from "effect/Predicate"
-import { type ChatPart, endReason, isIndex, partOf, readAnswer, readSaid, readUsage, signOfLife } from "./ChatPart.ts"
+import {
+  type ChatPart,
+  endReason,
+  isIndex,
+  measureContent,
+  partOf,
+  readAnswer,
+  readUsage,
+  signOfLife
+} from "./ChatPart.ts"
 import { makeToolCallPieces } from "./ToolCalls.ts"
 
 interface StreamedChoice {
   hasRole: boolean
   hasEnded: boolean
+  hasFunctionCall: boolean
   readonly calls: ReturnType<typeof makeToolCallPieces>
 }
 
@@ -22,6 +32,7 @@ const normalizeChoice = (choice: Record<PropertyKey, unknown>, state: StreamedCh
     isChanged = true
   }
   state.hasRole = true
+  state.hasFunctionCall ||= Predicate.isRecord(delta["function_call"])
   const calls = delta["tool_calls"]
   if (Array.isArray(calls) && calls.length > 0) {
     Object.assign(Object(choice["delta"]), { tool_calls: calls.map(state.calls.normalize) })
@@ -43,7 +54,7 @@ export const makeChunkReader = (newId: () => string, expected = 1) => {
   const stateOf = (index: number): StreamedChoice => {
     const known = begun.get(index)
     if (known !== undefined) return known
-    const state = { hasRole: false, hasEnded: false, calls: makeToolCallPieces(newId) }
+    const state = { hasRole: false, hasEnded: false, hasFunctionCall: false, calls: makeToolCallPieces(newId) }
     begun.set(index, state)
     return state
   }
@@ -73,7 +84,7 @@ export const makeChunkReader = (newId: () => string, expected = 1) => {
       const state = stateOf(isIndex(index) ? index : 0)
       if (normalizeChoice(choice, state)) isChanged = true
       if (state.calls.isTooLarge()) return undefined
-      const said = readSaid(choice["delta"])
+      const said = measureContent(choice["delta"])
       characters += said.characters
       hasContent ||= said.hasContent || choice["finish_reason"] !== null
     }
@@ -89,10 +100,10 @@ export const makeChunkReader = (newId: () => string, expected = 1) => {
     close: (): ChatPart | undefined => {
       const open = [...begun].filter(([, { hasEnded }]) => !hasEnded)
       if (open.length === 0) return undefined
-      const choices = open.map(([index, { calls }]) => ({
+      const choices = open.map(([index, { calls, hasFunctionCall }]) => ({
         index,
         delta: {},
-        finish_reason: endReason(calls.hasCalls())
+        finish_reason: endReason(calls.hasCalls(), hasFunctionCall)
       }))
       return partOf({ choices, value: {}, members: new Map() }, "delta", {
         isChanged: true,

@@ -93,7 +93,7 @@ const isFilled = (value: unknown): boolean => {
 }
 
 /** What a message, or a piece of one, says. */
-interface Said {
+interface ContentMeasure {
   readonly characters: number
   readonly hasContent: boolean
 }
@@ -106,7 +106,7 @@ const lengthOf = (value: unknown): number => {
   return length
 }
 
-export const readSaid = (message: unknown): Said => {
+export const measureContent = (message: unknown): ContentMeasure => {
   let characters = 0
   let hasContent = false
   if (!Predicate.isReadonlyRecord(message)) return { characters, hasContent }
@@ -147,7 +147,7 @@ export const readAnswer = (value: unknown, text: string): Answer | "error" | und
 export const partOf = (
   { choices, members, value }: Answer,
   content: "message" | "delta",
-  facts: Said & { readonly isChanged: boolean; readonly isEnd: boolean }
+  facts: ContentMeasure & { readonly isChanged: boolean; readonly isEnd: boolean }
 ): ChatPart => {
   const first = choices.find(({ index }) => index === 0)
   const text = memberOf(memberOf(first, content), "content")
@@ -171,7 +171,9 @@ export const partOf = (
 export const isErrorAnswer = (value: unknown): boolean =>
   Predicate.isNotNullable(memberOf(value, "error")) || memberOf(value, "object") === "error"
 
-export const endReason = (hasCalls: boolean): string => (hasCalls ? "tool_calls" : "stop")
+/** Why a choice ended that does not say so. `hasFunctionCall`: it has a `function_call`, the form before calls of tools. */
+export const endReason = (hasCalls: boolean, hasFunctionCall: boolean): string =>
+  hasCalls ? "tool_calls" : hasFunctionCall ? "function_call" : "stop"
 
 /** Reads a whole chat completion from its JSON and its text, and fills in what it leaves out. */
 export const readCompletion = (value: unknown, text: string, newId: () => string): ChatPart | "error" | undefined => {
@@ -194,16 +196,18 @@ export const readCompletion = (value: unknown, text: string, newId: () => string
     if (message["content"] === undefined) set(message, "content", null)
     const calls = message["tool_calls"]
     if (Array.isArray(calls) && normalizeToolCalls(calls, newId)) isChanged = true
-    if (readFinishReason(choice["finish_reason"]) === undefined)
-      set(choice, "finish_reason", endReason(Array.isArray(calls) && calls.length > 0))
-    characters += readSaid(message).characters
+    if (readFinishReason(choice["finish_reason"]) === undefined) {
+      const hasCalls = Array.isArray(calls) && calls.length > 0
+      set(choice, "finish_reason", endReason(hasCalls, Predicate.isRecord(message["function_call"])))
+    }
+    characters += measureContent(message).characters
   }
   return partOf(answer, "message", { isChanged, characters, hasContent: true, isEnd: true })
 }
 
 /** A part that this program makes itself, in OpenAI's form. */
 export const makePart = (content: "message" | "delta", choices: ReadonlyArray<Choice>, usage?: Usage): ChatPart => {
-  const said = choices.map((choice) => readSaid(choice[content]))
+  const said = choices.map((choice) => measureContent(choice[content]))
   const hasContent = choices.some((choice, i) => choice["finish_reason"] !== null || said[i]?.hasContent === true)
   const characters = said.reduce((sum, one) => sum + one.characters, 0)
   const part = partOf({ choices, value: {}, members: new Map() }, content, {

@@ -1,5 +1,5 @@
 import * as Predicate from "effect/Predicate"
-import { type ChatPart, readSaid } from "./ChatPart.ts"
+import { type ChatPart, measureContent } from "./ChatPart.ts"
 
 type Fields = Record<PropertyKey, unknown>
 
@@ -92,7 +92,7 @@ export const makeWholeAnswer = (maximumLength: number): WholeAnswer => {
     add: ({ choices }) => {
       for (const { delta, finish_reason, index, message, ...rest } of choices) {
         const choice = choiceOf(typeof index === "number" ? index : 0)
-        choice.isDelta ||= readSaid(delta).hasContent
+        choice.isDelta ||= measureContent(delta).hasContent
         const said = choice.isDelta ? delta : (message ?? delta)
         if (Predicate.isRecord(said)) merge(choice.message, said)
         merge(choice.rest, rest)

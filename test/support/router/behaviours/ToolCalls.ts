@@ -104,6 +104,12 @@ export const toolCalls: ReadonlyArray<Behaviour> = [
     })
   ),
   {
+    title: "a function_call of the older form, without a finish reason",
+    stream: streams(piece({ function_call: { name: "weather", arguments: '{"city":"Paris"}' } }), "[DONE]"),
+    whole: answering(200, message({ function_call: { name: "weather", arguments: '{"city":"Paris"}' } }, null)),
+    expected: { finish_reason: "function_call", contains: "Paris" }
+  },
+  {
     title: "another id in each piece of a call",
     stream: streams(
       called({ index: 0, id: "x1", type: "function", function: { name: "weather", arguments: "" } }),
