@@ -19,6 +19,8 @@ interface BegunChoice {
   isDelta: boolean
 }
 
+const newChoice = (): BegunChoice => ({ message: { role: "assistant", content: null }, rest: {}, isDelta: false })
+
 /** Characters that a member costs besides its key: quotes, colon and comma. */
 const memberCost = 4
 
@@ -81,9 +83,7 @@ export const makeWholeAnswer = (maximumLength: number): WholeAnswer => {
   }
 
   const choiceOf = (index: number): BegunChoice => {
-    const known = begun.get(index)
-    if (known !== undefined) return known
-    const choice = { message: { role: "assistant", content: null }, rest: {}, isDelta: false }
+    const choice = begun.get(index) ?? newChoice()
     begun.set(index, choice)
     return choice
   }
