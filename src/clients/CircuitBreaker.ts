@@ -17,7 +17,7 @@ export interface BreakerOptions {
 
 /**
  * - `Closed`: every call goes out. `recent` has a bit for each of the last calls, 1 for a failure, the newest lowest.
- * - `Open`: no call goes out before `until`.
+ * - `Open`: no call goes out before `until`. Then one does, as a probe; `isAsked`: then all do, because the server named that time.
  * - `HalfOpen`: one call, the probe, is out; before `until` no other goes out.
  *
  * Times are milliseconds of one clock. `openings` counts those since the last complete answer. `epoch` counts the changes of
@@ -25,7 +25,7 @@ export interface BreakerOptions {
  */
 export type BreakerState = Data.TaggedEnum<{
   Closed: { readonly epoch: number; readonly consecutive: number; readonly recent: number; readonly openings: number }
-  Open: { readonly epoch: number; readonly until: number; readonly openings: number }
+  Open: { readonly epoch: number; readonly until: number; readonly openings: number; readonly isAsked: boolean }
   HalfOpen: { readonly epoch: number; readonly until: number; readonly openings: number }
 }>
 export const { Closed, HalfOpen, Open } = Data.taggedEnum<BreakerState>()
@@ -40,7 +40,10 @@ export type CallOutcome =
   | "abandoned" // the caller left before an answer or a failure
   | Pause
 
-/** The server failed, and asked to be left alone for so long: the breaker opens at once. */
+/**
+ * The server failed, and asked to be left alone for so long: the breaker opens at once. A time below the first pause, such as
+ * `Retry-After: 0` or a date that has passed, is a failure like others.
+ */
 export interface Pause {
   readonly pauseMillis: number
 }
@@ -60,6 +63,10 @@ export const admit = (options: BreakerOptions, state: BreakerState, now: number)
     return { admitted: false, next: state, retryAfterMillis }
   }
   const epoch = state._tag === "Open" ? state.epoch + 1 : state.epoch
+  if (state._tag === "Open" && state.isAsked) {
+    const next = Closed({ epoch, consecutive: options.consecutive - 1, recent: 0, openings: state.openings })
+    return { admitted: true, next }
+  }
   const until = now + (options.probeMillis ?? Number.POSITIVE_INFINITY)
   return { admitted: true, next: HalfOpen({ epoch, until, openings: state.openings }) }
 }
@@ -75,15 +82,21 @@ export const settle = (
   options: BreakerOptions,
   state: BreakerState,
   epoch: number,
-  outcome: CallOutcome,
+  reported: CallOutcome,
   now: number
 ): BreakerState => {
   if (state.epoch !== epoch || state._tag === "Open") return state
   const { openings } = state
-  if (typeof outcome === "object") return Open({ epoch: epoch + 1, until: now + outcome.pauseMillis, openings })
+  const isShort = typeof reported === "object" && reported.pauseMillis < options.firstPauseMillis
+  const outcome = isShort ? "failed" : reported
+  if (typeof outcome === "object") {
+    // After a short pause one slow probe must not block the other calls. A probe that failed is followed by a probe.
+    const isAsked = state._tag === "Closed" && outcome.pauseMillis <= options.longestPauseMillis
+    return Open({ epoch: epoch + 1, until: now + outcome.pauseMillis, openings, isAsked })
+  }
   const open = () => {
     const pause = Math.min(options.firstPauseMillis * 2 ** openings, options.longestPauseMillis)
-    return Open({ epoch: epoch + 1, until: now + pause, openings: openings + 1 })
+    return Open({ epoch: epoch + 1, until: now + pause, openings: openings + 1, isAsked: false })
   }
   if (state._tag === "HalfOpen") {
     switch (outcome) {
@@ -94,7 +107,7 @@ export const settle = (
         return Closed({ epoch, consecutive: options.consecutive - 1, recent: 0, openings })
       case "abandoned":
         // The next call is the probe.
-        return Open({ epoch: epoch + 1, until: now, openings })
+        return Open({ epoch: epoch + 1, until: now, openings, isAsked: false })
       case "failed":
         return open()
     }

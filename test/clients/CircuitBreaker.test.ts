@@ -35,7 +35,8 @@ const doubling: BreakerOptions = {
 
 const closed = (consecutive: number, openings = 0, epoch = 4, recent = 0) =>
   Closed({ epoch, consecutive, recent, openings })
-const open = (until: number, openings = 1, epoch = 4) => Open({ epoch, until, openings })
+const open = (until: number, openings = 1, epoch = 4) => Open({ epoch, until, openings, isAsked: false })
+const asked = (until: number, openings = 1, epoch = 4) => Open({ epoch, until, openings, isAsked: true })
 const halfOpen = (until: number, openings = 1, epoch = 4) => HalfOpen({ epoch, until, openings })
 
 describe("admit", () => {
@@ -45,6 +46,8 @@ describe("admit", () => {
     ["a closed breaker lets every call out", windowed, closed(2), 50, true, closed(2)],
     ["an open breaker lets no call out before its time", windowed, open(100), 99, false, open(100)],
     ["an open breaker lets one probe out at its time", windowed, open(100), 100, true, halfOpen(never, 1, 5)],
+    ["a pause that the server asked for lets no call out before its time", doubling, asked(100), 99, false, asked(100)],
+    ["after that pause every call goes out, until the next failure", doubling, asked(100), 100, true, closed(2, 1, 5)],
     ["a half-open breaker waits for its only probe", windowed, halfOpen(never), 5_000, false, halfOpen(never)],
     ["a probe may have a time limit", doubling, open(100), 100, true, halfOpen(600, 1, 5)],
     ["other calls wait within that limit", doubling, halfOpen(600), 599, false, halfOpen(600)],
@@ -88,6 +91,18 @@ describe("settle", () => {
     ["the next pause is twice as long", closed(2, 2), "failed", open(14_000, 3, 5)],
     ["a failed probe opens for twice as long", halfOpen(600), "failed", open(12_000, 2, 5)],
     ["no pause is longer than the longest", halfOpen(600, 40), "failed", open(18_000, 41, 5)],
+    ["a pause opens at once, without a probe after it", closed(0), { pauseMillis: 1_000 }, asked(11_000, 0, 5)],
+    ["a probe follows a pause beyond the longest", closed(0), { pauseMillis: 9_000 }, open(19_000, 0, 5)],
+    ["a probe follows a probe's pause", halfOpen(600), { pauseMillis: 2_000 }, open(12_000, 1, 5)],
+    ["a pause of nothing counts as a failure", closed(0), { pauseMillis: 0 }, closed(1)],
+    ["a pause below the first one counts as a failure", closed(0), { pauseMillis: 999 }, closed(1)],
+    ["the third of them opens for the first pause", closed(2), { pauseMillis: 0 }, open(11_000, 1, 5)],
+    [
+      "a probe's pause below the first one opens for twice as long",
+      halfOpen(600),
+      { pauseMillis: 0 },
+      open(12_000, 2, 5)
+    ],
     ["an abandoned probe keeps the openings", halfOpen(600, 2), "abandoned", open(10_000, 2, 5)]
   ]
   for (const [what, state, outcome, next] of doublingCases) {

@@ -10,9 +10,12 @@ export const roles = ["system", "developer", "user", "assistant", "tool"] as con
 export type Role = (typeof roles)[number]
 
 /** The values of fields that a chat request leaves out. */
-export const defaults = { complexity: 5, priority: 10 } as const
+export const defaults = { complexity: 5, priority: 10, n: 1 } as const
 
 export const tokenLimits = { min: 1, max: 10_000_000, integer: true } as const
+
+/** OpenAI's limit of `n`. */
+export const choiceLimits = { min: 1, max: 128, integer: true } as const
 
 const Message = Schema.Struct(
   {
@@ -42,6 +45,10 @@ export const ChatRequestBody = Schema.Struct(
     max_tokens: optional(
       Schema.Int.pipe(Schema.between(tokenLimits.min, tokenLimits.max)),
       "the limit of the answer; none is sent to the provider where it is left out"
+    ),
+    n: optional(
+      Schema.Int.pipe(Schema.between(choiceLimits.min, choiceLimits.max)),
+      "choices of the answer, 1 where left out; not every provider has more"
     ),
     complexity: optional(
       Schema.Number.pipe(Schema.between(0, 10)),

@@ -3,6 +3,7 @@ import { gzip } from "node:zlib"
 import * as HttpBody from "@effect/platform/HttpBody"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as Effect from "effect/Effect"
 
 /** Whether an `Accept-Encoding` (RFC 9110, section 12.5.3) names gzip without the weight 0. */
@@ -23,12 +24,18 @@ const compressed = (page: HttpServerResponse.HttpServerResponse) =>
       )
     : Effect.succeed(page)
 
+/** Adds a field to the `Vary` of an answer, where the port names `Origin` for the pages of other origins. */
+const addVary = (request: HttpServerRequest.HttpServerRequest, field: string) => {
+  const before = NodeHttpServerRequest.toServerResponse(request).getHeader("vary")
+  return HttpServerResponse.setHeader("vary", before === undefined ? field : `${before}, ${field}`)
+}
+
 /** Makes a page that never changes at its first request, and its compressed form too, for clients that accept gzip. */
 export const compressedOnce = <E, R>(make: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) =>
   Effect.gen(function* () {
-    const plain = yield* Effect.cached(Effect.map(make, HttpServerResponse.setHeader("vary", "accept-encoding")))
+    const plain = yield* Effect.cached(make)
     const small = yield* Effect.cached(Effect.flatMap(plain, compressed))
-    return Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers }) =>
-      acceptsGzip(headers["accept-encoding"]) ? small : plain
+    return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+      Effect.map(acceptsGzip(request.headers["accept-encoding"]) ? small : plain, addVary(request, "accept-encoding"))
     )
   })

@@ -84,7 +84,7 @@ export const streamedAnswer = (
     context.outcome = "failed"
     return errorEvent(refusalOfTrail(error), requestId)
   }
-  /** Records the outcome, then yields the last event. */
+  /** Records the outcome, then yields the last event. The breaker learns the outcome also where the trail refuses its record. */
   const end = (
     outcome: "completed" | "failed",
     reason: string,
@@ -92,7 +92,7 @@ export const streamedAnswer = (
     reported: Effect.Effect<void> = Effect.void
   ) =>
     recordOutcome(context, outcome, reason).pipe(
-      Effect.zipLeft(reported),
+      Effect.ensuring(reported),
       Effect.match({ onSuccess: last, onFailure: unrecorded })
     )
   const completed = end("completed", "the answer is whole", () => events.ofUsage(context.usage) + doneEvent, ended())

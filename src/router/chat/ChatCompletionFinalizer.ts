@@ -10,9 +10,9 @@ import { memberOf } from "../../domain/Text.ts"
 import { withinLimit } from "../../platform/os/Deadline.ts"
 import type { NewHistoryRow } from "../history/History.ts"
 import { HistoryWriter } from "../history/HistoryWriter.ts"
-import { keptMessage } from "../history/KeptMessage.ts"
+import { keptMessage, withoutDataUrls } from "../history/KeptMessage.ts"
 import { readFinishReason } from "../protocol/ChatPart.ts"
-import { textOf } from "../protocol/ChatRequest.ts"
+import { type Message, textOf } from "../protocol/ChatRequest.ts"
 import {
   type ChatRequestContext,
   type RouteEvent,
@@ -118,13 +118,18 @@ const answerRows = ({ answer, finishReason, storeContent }: ChatRequestContext) 
   const [first, ...more] = choices.map(({ finish_reason, message }) => {
     const content = memberOf(message, "content")
     return {
-      content: typeof content === "string" && content !== "" ? content : null,
+      content: typeof content === "string" && content !== "" ? withoutDataUrls(content) : null,
       message: keptMessage(message),
       finishReason: readFinishReason(finish_reason) ?? null
     }
   })
   const only = { content: null, message: null }
   return [{ ...(first ?? only), finishReason: finishReason ?? null }, ...more]
+}
+
+const keptContent = (message: Message): string | null => {
+  const text = textOf(message)
+  return text === null ? null : withoutDataUrls(text)
 }
 
 /** The rows of a request: its messages, then the answer. Empty where no shell was asked. */
@@ -157,7 +162,7 @@ const historyRows = (context: ChatRequestContext): ReadonlyArray<NewHistoryRow> 
       ...uncounted,
       finishReason: null,
       role: message.role,
-      content: storeContent ? textOf(message) : null,
+      content: storeContent ? keptContent(message) : null,
       message: storeContent ? keptMessage(message.raw) : null
     })),
     ...answerRows(context).map((row, i) => ({

@@ -99,9 +99,9 @@ export interface ChatOptions extends Pick<ChatRequestContext, "storeContent"> {
   readonly keepAlive: Duration.Duration
 }
 
-type Routed = Effect.Effect.Success<ReturnType<typeof openRoute>>
+type ChatRoute = Effect.Effect.Success<ReturnType<typeof openRoute>>
 
-const frameOf = ({ request, requestId, startedAtMillis }: ChatRequestContext, { shell }: Routed) => ({
+const frameOf = ({ request, requestId, startedAtMillis }: ChatRequestContext, { shell }: ChatRoute) => ({
   requestId,
   model: shell.name,
   createdSeconds: Math.floor(startedAtMillis / 1_000),
@@ -109,10 +109,10 @@ const frameOf = ({ request, requestId, startedAtMillis }: ChatRequestContext, { 
 })
 
 /** Watches the client of an answer that a shell has begun. */
-const watchClient = (context: ChatRequestContext, request: HttpServerRequest.HttpServerRequest, { shell }: Routed) =>
+const watchClient = (context: ChatRequestContext, request: HttpServerRequest.HttpServerRequest, { shell }: ChatRoute) =>
   Effect.flatMap(Providers, (providers) => closeInTime(context, request, providers.get(shell).spec.timeouts))
 
-const wholeResponse = (context: ChatRequestContext, request: HttpServerRequest.HttpServerRequest, routed: Routed) =>
+const wholeResponse = (context: ChatRequestContext, request: HttpServerRequest.HttpServerRequest, routed: ChatRoute) =>
   Effect.gen(function* () {
     yield* watchClient(context, request, routed)
     // A request without `stream` has such an answer.
@@ -124,7 +124,7 @@ const wholeResponse = (context: ChatRequestContext, request: HttpServerRequest.H
   })
 
 /** The bytes of a streamed answer. */
-const eventsOf = (context: ChatRequestContext, request: HttpServerRequest.HttpServerRequest, routed: Routed) =>
+const eventsOf = (context: ChatRequestContext, request: HttpServerRequest.HttpServerRequest, routed: ChatRoute) =>
   Effect.gen(function* () {
     yield* watchClient(context, request, routed)
     if (routed.answer._tag !== "Streamed") return yield* Effect.dieMessage("the answer is not a stream")

@@ -3,16 +3,36 @@ import * as Predicate from "effect/Predicate"
 /** Characters of a text in a message that may be data: a longer one is replaced by its kind and size. */
 const maximumData = 256
 
-const dataUrl = /^data:([\w.+/-]*)/
+/** A data URL (RFC 2397) within a text; it ends where a text around it goes on. */
+const dataUrls = /data:([\w.+/-]{0,100})(?:;[\w.+=-]{1,100}){0,4},[^\s"'`<>()[\]\\]{200,}/gi
 
-/** Members of parts that hold encoded bytes: `input_audio.data`, `file.file_data`, `audio.data`. */
-const dataMembers: ReadonlySet<string> = new Set(["data", "file_data", "b64_json"])
+/** The URL of a part may hold characters that would end it in a text. */
+const wholeDataUrl = /^data:([\w.+/-]{0,100})/i
 
-const withoutData = (key: string, value: unknown): unknown => {
-  if (typeof value !== "string" || value.length <= maximumData) return value
-  const url = dataUrl.exec(value)
+/** Members that hold encoded bytes, wherever they are: `file.file_data`. */
+const dataMembers: ReadonlySet<string> = new Set(["file_data", "b64_json"])
+
+/** Keys and types of parts whose member `data` holds encoded bytes: `input_audio.data`, `audio.data`. */
+const media = /image|audio|video|file|document/i
+
+/** A text of a message as the history keeps it. */
+export const withoutDataUrls = (text: string): string =>
+  text.replaceAll(dataUrls, (url, kind: string) => `data:${kind} (${url.length} characters)`)
+
+const keptText = (key: string, value: string, isMedia: boolean): string => {
+  if (value.length <= maximumData) return value
+  const url = key === "text" || key === "content" ? null : wholeDataUrl.exec(value)
   if (url !== null) return `data:${url[1] ?? ""} (${value.length} characters)`
-  return dataMembers.has(key) ? `(${value.length} characters)` : value
+  return dataMembers.has(key) || (isMedia && key === "data") ? `(${value.length} characters)` : withoutDataUrls(value)
+}
+
+/** A copy without data. `isMedia`: below a part of an image, audio or a file. */
+const withoutData = (key: string, value: unknown, isMedia = false): unknown => {
+  if (typeof value === "string") return keptText(key, value, isMedia)
+  if (Array.isArray(value)) return value.map((one: unknown) => withoutData(key, one, isMedia))
+  if (!Predicate.isReadonlyRecord(value)) return value
+  const isBelow = isMedia || media.test(key) || (typeof value["type"] === "string" && media.test(value["type"]))
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, withoutData(name, one, isBelow)]))
 }
 
 /**
@@ -39,5 +59,5 @@ const isText = (message: Readonly<Record<PropertyKey, unknown>>): boolean => {
 /** The JSON of a message as the history keeps it; null where its text is all. */
 export const keptMessage = (message: unknown): string | null => {
   if (!Predicate.isReadonlyRecord(message) || isText(message)) return null
-  return storableJson(JSON.stringify(message, withoutData))
+  return storableJson(JSON.stringify(withoutData("", message)))
 }

@@ -97,33 +97,48 @@ const fieldProblem = (name: string): string | undefined =>
 /** A token of HTTP (RFC 9110, section 5.6.2). */
 const isToken = (name: string): boolean => /^[\w!#$%&'*+.^`|~-]+$/.test(name)
 
-/** Headers that this program sets, or that would hold a key. */
+/** Headers that this program sets. */
 const reservedHeaders: ReadonlySet<string> = new Set([
-  "authorization",
   "connection",
   "content-encoding",
   "content-length",
   "content-type",
-  "cookie",
   "expect",
   "host",
   "keep-alive",
-  "proxy-authorization",
   "te",
   "trailer",
   "transfer-encoding",
   "upgrade"
 ])
 
+/**
+ * Names of headers and of query parameters that hold a key: `authorization`, `x-api-key`, `x-goog-api-key`, `access_token`,
+ * `ocp-apim-subscription-key`. A key in the file would be read by its readers; one in the query also by those of the logs.
+ */
+const secretName =
+  /(^|[-_])(api|subscription|access|auth|secret)?[-_]?(key|token|secret|password|signature|sig)$|authorization$|cookie$/i
+
+const keyHint = "would hold a key; name its variable by api_key_env, and its header by api_key_header"
+
 const headerProblem = (name: string): string | undefined => {
   if (!isToken(name)) return "is not the name of a header"
-  return reservedHeaders.has(name.toLowerCase())
-    ? "is set by Gravitas; the key is that of api_key_env, in the header api_key_header"
-    : undefined
+  if (secretName.test(name)) return keyHint
+  return reservedHeaders.has(name.toLowerCase()) ? "is set by Gravitas" : undefined
 }
 
+const queryProblem = (name: string): string | undefined => (secretName.test(name) ? keyHint : undefined)
+
+/** Headers that cannot hold a provider's key. */
+const unfitHeaders: ReadonlySet<string> = new Set([
+  ...reservedHeaders,
+  "authorization",
+  "cookie",
+  "proxy-authorization"
+])
+
 const headerName = text.pipe(
-  Schema.filter((name) => (isToken(name) && !reservedHeaders.has(name.toLowerCase())) || "must be the name of a header")
+  Schema.filter((name) => (isToken(name) && !unfitHeaders.has(name.toLowerCase())) || "must be the name of a header")
 )
 
 const headerValue = text.pipe(
@@ -143,11 +158,17 @@ const provider = Schema.Union(
     stream_options: Schema.optionalWith(Schema.Boolean, { exact: true, default: () => true }),
     fields: mapping(Schema.Literal(...fieldRules), fieldProblem),
     headers: mapping(headerValue, headerProblem),
-    query: mapping(text),
+    query: mapping(text, queryProblem),
     proxy: Schema.optionalWith(text.pipe(Schema.filter(urlProblem)), { exact: true }),
     proxy_env: Schema.optionalWith(variableName, { exact: true }),
     timeouts
-  }),
+  }).pipe(
+    Schema.filter(({ proxy, proxy_env }) =>
+      proxy === undefined || proxy_env === undefined
+        ? undefined
+        : { path: ["proxy"], message: "is given beside proxy_env; keep one of them" }
+    )
+  ),
   Schema.Struct({ kind: Schema.Literal("echo"), timeouts })
 )
 

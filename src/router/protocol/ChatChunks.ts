@@ -1,10 +1,20 @@
 import * as Predicate from "effect/Predicate"
-import { type ChatPart, endReason, isIndex, partOf, readAnswer, readSaid, readUsage, signOfLife } from "./ChatPart.ts"
+import {
+  type ChatPart,
+  endReason,
+  isIndex,
+  measureContent,
+  partOf,
+  readAnswer,
+  readUsage,
+  signOfLife
+} from "./ChatPart.ts"
 import { makeToolCallPieces } from "./ToolCalls.ts"
 
 interface StreamedChoice {
   hasRole: boolean
   hasEnded: boolean
+  hasFunctionCall: boolean
   readonly calls: ReturnType<typeof makeToolCallPieces>
 }
 
@@ -22,6 +32,7 @@ const normalizeChoice = (choice: Record<PropertyKey, unknown>, state: StreamedCh
     isChanged = true
   }
   state.hasRole = true
+  state.hasFunctionCall ||= Predicate.isRecord(delta["function_call"])
   const calls = delta["tool_calls"]
   if (Array.isArray(calls) && calls.length > 0) {
     Object.assign(Object(choice["delta"]), { tool_calls: calls.map(state.calls.normalize) })
@@ -36,19 +47,22 @@ const normalizeChoice = (choice: Record<PropertyKey, unknown>, state: StreamedCh
   return isChanged
 }
 
-/** Reads the chunks of one stream, in order. */
-export const makeChunkReader = (newId: () => string) => {
+/** Reads the chunks of one stream, in order. `expected`: choices that the request asks for. */
+export const makeChunkReader = (newId: () => string, expected = 1) => {
   const begun = new Map<number, StreamedChoice>()
 
   const stateOf = (index: number): StreamedChoice => {
     const known = begun.get(index)
     if (known !== undefined) return known
-    const state = { hasRole: false, hasEnded: false, calls: makeToolCallPieces(newId) }
+    const state = { hasRole: false, hasEnded: false, hasFunctionCall: false, calls: makeToolCallPieces(newId) }
     begun.set(index, state)
     return state
   }
 
   const isEnd = (): boolean => begun.size > 0 && [...begun.values()].every(({ hasEnded }) => hasEnded)
+
+  /** A choice that has not begun may still come: some servers send one after the other. */
+  const isWhole = (): boolean => begun.size >= expected && isEnd()
 
   /** `ignored`: a JSON object that is not a chunk, such as a ping or an event of the vendor. */
   const read = (value: unknown, text: string): ChatPart | "error" | "ignored" | undefined => {
@@ -56,7 +70,7 @@ export const makeChunkReader = (newId: () => string) => {
     if (answer === undefined || answer === "error") return answer
     if (answer.choices.length === 0) {
       const usage = readUsage(answer.value)
-      return usage === undefined ? "ignored" : { ...signOfLife, usage, isEnd: isEnd() }
+      return usage === undefined ? "ignored" : { ...signOfLife, usage, isEnd: isWhole() }
     }
     let isChanged = false
     let hasContent = false
@@ -67,26 +81,29 @@ export const makeChunkReader = (newId: () => string) => {
         isChanged = true
       }
       const { index } = choice
-      if (normalizeChoice(choice, stateOf(isIndex(index) ? index : 0))) isChanged = true
-      const said = readSaid(choice["delta"])
+      const state = stateOf(isIndex(index) ? index : 0)
+      if (normalizeChoice(choice, state)) isChanged = true
+      if (state.calls.isTooLarge()) return undefined
+      const said = measureContent(choice["delta"])
       characters += said.characters
       hasContent ||= said.hasContent || choice["finish_reason"] !== null
     }
-    return partOf(answer, "delta", { isChanged, characters, hasContent, isEnd: isEnd() })
+    return partOf(answer, "delta", { isChanged, characters, hasContent, isEnd: isWhole() })
   }
 
   return {
     read,
     hasBegun: (): boolean => begun.size > 0,
+    /** Whether all choices that have begun have ended. A provider may send fewer than the request asks for. */
     isEnd,
     /** The end of choices that have begun and did not say why they ended; undefined where all did. */
     close: (): ChatPart | undefined => {
       const open = [...begun].filter(([, { hasEnded }]) => !hasEnded)
       if (open.length === 0) return undefined
-      const choices = open.map(([index, { calls }]) => ({
+      const choices = open.map(([index, { calls, hasFunctionCall }]) => ({
         index,
         delta: {},
-        finish_reason: endReason(calls.hasCalls())
+        finish_reason: endReason(calls.hasCalls(), hasFunctionCall)
       }))
       return partOf({ choices, value: {}, members: new Map() }, "delta", {
         isChanged: true,

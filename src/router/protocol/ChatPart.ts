@@ -1,4 +1,5 @@
 import * as Predicate from "effect/Predicate"
+import { choiceLimits } from "../../contracts/router/ChatSchemas.ts"
 import { memberOf, storable } from "../../domain/Text.ts"
 import { jsonMembers } from "./JsonMembers.ts"
 import { normalizeToolCalls } from "./ToolCalls.ts"
@@ -32,7 +33,7 @@ export interface ChatPart {
   readonly characters: number
   /** Whether it has text, thoughts, a call or an end. The first such part begins an answer: before it nothing was said. */
   readonly hasContent: boolean
-  /** Whether all choices that have begun have ended. */
+  /** Whether all choices have ended: those that have begun, and as many as the request asks for. */
   readonly isEnd: boolean
 }
 
@@ -83,11 +84,8 @@ export const readFinishReason = (value: unknown): string | undefined =>
 const hasFailed = (choice: Choice): boolean =>
   Predicate.isNotNullable(choice["error"]) || choice["finish_reason"] === "error"
 
-/** OpenAI's limit of `n`. */
-const maximumChoices = 128
-
 export const isIndex = (value: unknown): value is number =>
-  typeof value === "number" && Number.isInteger(value) && value >= 0 && value < maximumChoices
+  typeof value === "number" && Number.isInteger(value) && value >= 0 && value < choiceLimits.max
 
 const isFilled = (value: unknown): boolean => {
   if (typeof value !== "object" || value === null) return typeof value === "string" && value !== ""
@@ -95,7 +93,7 @@ const isFilled = (value: unknown): boolean => {
 }
 
 /** What a message, or a piece of one, says. */
-interface Said {
+interface ContentMeasure {
   readonly characters: number
   readonly hasContent: boolean
 }
@@ -108,7 +106,7 @@ const lengthOf = (value: unknown): number => {
   return length
 }
 
-export const readSaid = (message: unknown): Said => {
+export const measureContent = (message: unknown): ContentMeasure => {
   let characters = 0
   let hasContent = false
   if (!Predicate.isReadonlyRecord(message)) return { characters, hasContent }
@@ -136,7 +134,7 @@ export const readAnswer = (value: unknown, text: string): Answer | "error" | und
   if (isErrorAnswer(value)) return "error"
   const { choices = [] } = value
   const given = choices ?? []
-  if (!Array.isArray(given) || !given.every(Predicate.isRecord)) return undefined
+  if (!Array.isArray(given) || given.length > choiceLimits.max || !given.every(Predicate.isRecord)) return undefined
   if (given.some(hasFailed)) return "error"
   let { depth, texts } = jsonMembers(text)
   // A deeper value could not be written as JSON again.
@@ -149,7 +147,7 @@ export const readAnswer = (value: unknown, text: string): Answer | "error" | und
 export const partOf = (
   { choices, members, value }: Answer,
   content: "message" | "delta",
-  facts: Said & { readonly isChanged: boolean; readonly isEnd: boolean }
+  facts: ContentMeasure & { readonly isChanged: boolean; readonly isEnd: boolean }
 ): ChatPart => {
   const first = choices.find(({ index }) => index === 0)
   const text = memberOf(memberOf(first, content), "content")
@@ -173,7 +171,9 @@ export const partOf = (
 export const isErrorAnswer = (value: unknown): boolean =>
   Predicate.isNotNullable(memberOf(value, "error")) || memberOf(value, "object") === "error"
 
-export const endReason = (hasCalls: boolean): string => (hasCalls ? "tool_calls" : "stop")
+/** Why a choice ended that does not say so. `hasFunctionCall`: it has a `function_call`, the form before calls of tools. */
+export const endReason = (hasCalls: boolean, hasFunctionCall: boolean): string =>
+  hasCalls ? "tool_calls" : hasFunctionCall ? "function_call" : "stop"
 
 /** Reads a whole chat completion from its JSON and its text, and fills in what it leaves out. */
 export const readCompletion = (value: unknown, text: string, newId: () => string): ChatPart | "error" | undefined => {
@@ -196,16 +196,18 @@ export const readCompletion = (value: unknown, text: string, newId: () => string
     if (message["content"] === undefined) set(message, "content", null)
     const calls = message["tool_calls"]
     if (Array.isArray(calls) && normalizeToolCalls(calls, newId)) isChanged = true
-    if (readFinishReason(choice["finish_reason"]) === undefined)
-      set(choice, "finish_reason", endReason(Array.isArray(calls) && calls.length > 0))
-    characters += readSaid(message).characters
+    if (readFinishReason(choice["finish_reason"]) === undefined) {
+      const hasCalls = Array.isArray(calls) && calls.length > 0
+      set(choice, "finish_reason", endReason(hasCalls, Predicate.isRecord(message["function_call"])))
+    }
+    characters += measureContent(message).characters
   }
   return partOf(answer, "message", { isChanged, characters, hasContent: true, isEnd: true })
 }
 
 /** A part that this program makes itself, in OpenAI's form. */
 export const makePart = (content: "message" | "delta", choices: ReadonlyArray<Choice>, usage?: Usage): ChatPart => {
-  const said = choices.map((choice) => readSaid(choice[content]))
+  const said = choices.map((choice) => measureContent(choice[content]))
   const hasContent = choices.some((choice, i) => choice["finish_reason"] !== null || said[i]?.hasContent === true)
   const characters = said.reduce((sum, one) => sum + one.characters, 0)
   const part = partOf({ choices, value: {}, members: new Map() }, content, {

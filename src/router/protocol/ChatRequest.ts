@@ -1,6 +1,14 @@
 import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
-import { defaults, type Role, roles, type Tier, tiers, tokenLimits } from "../../contracts/router/ChatSchemas.ts"
+import {
+  choiceLimits,
+  defaults,
+  type Role,
+  roles,
+  type Tier,
+  tiers,
+  tokenLimits
+} from "../../contracts/router/ChatSchemas.ts"
 import { isMisspelling } from "../../domain/Misspelling.ts"
 import { hasControlCharacter, isDeeperThan, isLongerThan } from "../../domain/Text.ts"
 
@@ -96,6 +104,8 @@ export interface ChatRequest {
   readonly forceTier: Tier | undefined
   /** The limit of the answer, under either of its two names; undefined: the client names none, and the provider gets none. */
   readonly maxTokens: number | undefined
+  /** Choices of the answer, which OpenAI calls `n`: 1 to 128. */
+  readonly choices: number
   /** The body as the client sent it: providers get its messages and its other fields byte for byte. */
   readonly text: string
 }
@@ -225,6 +235,7 @@ export const parseChatRequest = (
   const priority = parseNumber(body, "priority", { min: 0, max: 1_000, standard: defaults.priority }, problems)
   const forceTier = parseTier(body["force_tier"], problems)
   const maxTokens = maxTokensOf(body, problems)
+  const choices = parseNumber(body, "n", { ...choiceLimits, standard: defaults.n }, problems)
   checkOwnFields(body, problems)
   const name = wrongModel === undefined ? String(model) : null
   const [first] = problems
@@ -238,6 +249,7 @@ export const parseChatRequest = (
     priority,
     forceTier,
     maxTokens,
+    choices,
     text
   })
 }

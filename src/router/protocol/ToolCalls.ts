@@ -9,6 +9,12 @@ import { memberOf } from "../../domain/Text.ts"
 
 type Fields = Record<PropertyKey, unknown>
 
+/** Calls of a streamed choice; OpenAI's limit of tools. All of them are remembered until the stream ends. */
+const maximumCalls = 128
+
+/** Characters of an id or a name. Some gateways put a signature of several thousand characters into the id. */
+const maximumLabel = 16_384
+
 const textOf = (value: unknown): string | undefined => (typeof value === "string" && value !== "" ? value : undefined)
 
 /** The index as the provider gave it; some give it as text. */
@@ -48,10 +54,12 @@ const makeBrackets = () => {
 interface OpenCall {
   readonly index: number
   name: string | undefined
-  /** Whether its id is the provider's. */
-  readonly hasGivenId: boolean
+  /** The id that the provider gave it. */
+  readonly givenId: string | undefined
   readonly brackets: ReturnType<typeof makeBrackets>
 }
+
+const isLong = (label: string | undefined): boolean => label !== undefined && label.length > maximumLabel
 
 /** A piece of a call as the provider sent it. */
 interface CallPiece {
@@ -73,9 +81,13 @@ const continues = ({ arguments: given, id, index, name }: CallPiece, call: OpenC
   // Some servers make a new id for each piece of a call.
   if (name === undefined) return id === undefined || index !== undefined
   if (call.name === undefined) return id === undefined
-  if (name !== call.name || (id !== undefined && call.hasGivenId)) return false
+  if (name !== call.name || (id !== undefined && call.givenId !== undefined)) return false
   return given === "" || !call.brackets.isClosed()
 }
+
+/** Whether a piece is another call under a call's id: some servers give one id to all. */
+const isOther = ({ arguments: given, name }: CallPiece, { brackets }: OpenCall): boolean =>
+  name !== undefined && given !== "" && brackets.isClosed()
 
 /** Brings the pieces of a streamed choice's calls into OpenAI's form. */
 export const makeToolCallPieces = (newId: () => string) => {
@@ -83,23 +95,33 @@ export const makeToolCallPieces = (newId: () => string) => {
   const byId = new Map<string, OpenCall>()
   /** The latest call under each index that the provider gave. */
   const byIndex = new Map<number, OpenCall>()
+  let isTooLarge = false
+
+  const setIndex = ({ index }: CallPiece, call: OpenCall): void => {
+    if (index !== undefined && (byIndex.size < maximumCalls || byIndex.has(index))) byIndex.set(index, call)
+  }
 
   const callOf = (piece: CallPiece): OpenCall | undefined => {
-    const known = piece.id === undefined ? undefined : byId.get(piece.id)
-    if (known !== undefined) return known
+    const indexed = piece.index === undefined ? undefined : byIndex.get(piece.index)
+    if (piece.id !== undefined) {
+      const known = indexed?.givenId === piece.id ? indexed : byId.get(piece.id)
+      if (known !== undefined) return isOther(piece, known) ? undefined : known
+    }
     const isBare = piece.id === undefined && piece.name === undefined
     const latest = calls.at(-1)
-    const candidate = piece.index === undefined ? latest : (byIndex.get(piece.index) ?? (isBare ? latest : undefined))
+    const candidate = piece.index === undefined ? latest : (indexed ?? (isBare ? latest : undefined))
     return candidate !== undefined && continues(piece, candidate) ? candidate : undefined
   }
 
   const begin = (call: Fields, piece: CallPiece): Fields => {
-    const { id = newId(), name } = piece
-    const opened = { index: calls.length, name, hasGivenId: piece.id !== undefined, brackets: makeBrackets() }
+    const { name } = piece
+    // Two results under one id could not be told apart.
+    const id = piece.id === undefined || byId.has(piece.id) ? newId() : piece.id
+    const opened = { index: calls.length, name, givenId: piece.id, brackets: makeBrackets() }
     opened.brackets.add(piece.arguments)
     calls.push(opened)
-    byId.set(id, opened)
-    if (piece.index !== undefined) byIndex.set(piece.index, opened)
+    if (piece.id !== undefined) byId.set(piece.id, opened)
+    setIndex(piece, opened)
     const hasFunction = call["custom"] === undefined
     const called = { ...Object(call["function"]), name: name ?? "", arguments: piece.arguments }
     return {
@@ -113,7 +135,7 @@ export const makeToolCallPieces = (newId: () => string) => {
 
   const goOn = (open: OpenCall, { id: _, type: __, ...call }: Fields, piece: CallPiece): Fields => {
     open.brackets.add(piece.arguments)
-    if (piece.index !== undefined) byIndex.set(piece.index, open)
+    setIndex(piece, open)
     const isNamed = open.name !== undefined
     open.name ??= piece.name
     const name = isNamed || piece.name === undefined ? {} : { name: piece.name }
@@ -128,11 +150,15 @@ export const makeToolCallPieces = (newId: () => string) => {
 
   return {
     hasCalls: (): boolean => calls.length > 0,
+    /** Whether a piece began a call beyond the limit, or has an id or a name that is too long. */
+    isTooLarge: (): boolean => isTooLarge,
     /** Returns what is not an object as it is. */
     normalize: (call: unknown): unknown => {
       if (!Predicate.isRecord(call)) return call
       const piece = pieceOf(call)
       const open = callOf(piece)
+      isTooLarge ||= (open === undefined && calls.length >= maximumCalls) || isLong(piece.id) || isLong(piece.name)
+      if (isTooLarge) return call
       return open === undefined ? begin(call, piece) : goOn(open, call, piece)
     }
   }

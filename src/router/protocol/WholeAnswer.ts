@@ -1,5 +1,5 @@
 import * as Predicate from "effect/Predicate"
-import type { ChatPart } from "./ChatPart.ts"
+import { type ChatPart, measureContent } from "./ChatPart.ts"
 
 type Fields = Record<PropertyKey, unknown>
 
@@ -15,7 +15,14 @@ export interface WholeAnswer {
 interface BegunChoice {
   readonly message: Fields
   readonly rest: Fields
+  /** Whether a `delta` had content. A `message` beside it has the same text again, all of it so far: Perplexity sends both. */
+  isDelta: boolean
 }
+
+const newChoice = (): BegunChoice => ({ message: { role: "assistant", content: null }, rest: {}, isDelta: false })
+
+/** Characters that a member costs besides its key: quotes, colon and comma. */
+const memberCost = 4
 
 /** Puts the parts of an answer together, in OpenAI's form. It keeps about `maximumLength` characters. */
 export const makeWholeAnswer = (maximumLength: number): WholeAnswer => {
@@ -23,7 +30,7 @@ export const makeWholeAnswer = (maximumLength: number): WholeAnswer => {
   let left = maximumLength
 
   const cut = (text: string): string => {
-    const kept = text.length > left ? text.slice(0, left) : text
+    const kept = text.length > left ? text.slice(0, Math.max(0, left)) : text
     left -= kept.length
     return kept
   }
@@ -36,6 +43,7 @@ export const makeWholeAnswer = (maximumLength: number): WholeAnswer => {
       // A call beyond those that are kept.
       if (place > into.length || left <= 0) continue
       const known = into[place]
+      if (known === undefined) left -= memberCost
       const call: Fields = Predicate.isRecord(known) ? known : {}
       into[place] = call
       merge(call, fields)
@@ -54,8 +62,13 @@ export const makeWholeAnswer = (maximumLength: number): WholeAnswer => {
     for (const name of Object.keys(from)) {
       const value = from[name]
       const before = into[name]
+      const isNew = !Object.hasOwn(into, name)
+      // A provider can fill the memory with keys too.
+      if (isNew && left <= 0) continue
+      if (isNew) left -= name.length + memberCost
       if (typeof value === "string") {
-        into[name] = once.has(name) ? value : typeof before === "string" ? before + cut(value) : cut(value)
+        if (!once.has(name)) into[name] = typeof before === "string" ? before + cut(value) : cut(value)
+        else if (value !== before && left > 0) into[name] = cut(value)
       } else if (Array.isArray(value)) {
         const list: Array<unknown> = Array.isArray(before) ? before : []
         into[name] = list
@@ -70,18 +83,18 @@ export const makeWholeAnswer = (maximumLength: number): WholeAnswer => {
   }
 
   const choiceOf = (index: number): BegunChoice => {
-    const known = begun.get(index)
-    if (known !== undefined) return known
-    const choice = { message: { role: "assistant", content: null }, rest: {} }
+    const choice = begun.get(index) ?? newChoice()
     begun.set(index, choice)
     return choice
   }
 
   return {
     add: ({ choices }) => {
-      for (const { delta, finish_reason, index, message = delta, ...rest } of choices) {
+      for (const { delta, finish_reason, index, message, ...rest } of choices) {
         const choice = choiceOf(typeof index === "number" ? index : 0)
-        if (Predicate.isRecord(message)) merge(choice.message, message)
+        choice.isDelta ||= measureContent(delta).hasContent
+        const said = choice.isDelta ? delta : (message ?? delta)
+        if (Predicate.isRecord(said)) merge(choice.message, said)
         merge(choice.rest, rest)
         if (typeof finish_reason === "string") choice.rest["finish_reason"] = finish_reason
       }

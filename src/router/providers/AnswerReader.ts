@@ -46,9 +46,9 @@ interface AnswerReader {
 const isWithoutChoice = (value: unknown): boolean =>
   Array.isArray(memberOf(value, "choices")) || memberOf(value, "object") === "chat.completion.chunk"
 
-const makeEventReader = (): AnswerReader => {
+const makeEventReader = (expected: number): AnswerReader => {
   const parser = makeSseParser()
-  const chunks = makeChunkReader(newCallId)
+  const chunks = makeChunkReader(newCallId, expected)
   let isBlocked = false
 
   const done = (parts: Array<ChatPart>): ReadParts => {
@@ -115,6 +115,22 @@ const asChunk = (whole: ChatPart): ChatPart => {
   return { ...makePart("delta", choices, whole.usage), moreText: whole.moreText, isEnd: true }
 }
 
+const isBrace = (byte: number): boolean => byte === 0x7b || byte === 0x5b
+
+/** JSON begins with a brace, also after a byte order mark; events begin with a field's name or a colon. */
+const startOf = (bytes: Uint8Array): "json" | "events" | undefined => {
+  for (const byte of bytes) {
+    if (isBrace(byte)) return "json"
+    const isSpace = byte <= 0x20 || byte === 0xef || byte === 0xbb || byte === 0xbf
+    if (!isSpace) return "events"
+  }
+  return undefined
+}
+
+/** What is before the brace may be half of a byte order mark: the other half came in a piece of its own. */
+const jsonText = (bytes: Uint8Array): string =>
+  new TextDecoder().decode(bytes.subarray(Math.max(0, bytes.findIndex(isBrace))))
+
 /** Collects a JSON text, which is read at its end. */
 const makeJsonReader = (): AnswerReader => {
   const pieces: Array<Uint8Array> = []
@@ -126,31 +142,21 @@ const makeJsonReader = (): AnswerReader => {
       return length > maximumAnswerBytes ? { parts: [], stop: tooLong } : nothing
     },
     end: () => {
-      const found = completionOf(Buffer.concat(pieces).toString("utf8"))
+      const found = completionOf(jsonText(Buffer.concat(pieces)))
       return isFailure(found) ? { parts: [], stop: found } : { parts: [asChunk(found)], stop: "done" }
     }
   }
 }
 
-/** JSON begins with a brace, also after a byte order mark; events begin with a field's name or a colon. */
-const startOf = (bytes: Uint8Array): "json" | "events" | undefined => {
-  for (const byte of bytes) {
-    if (byte === 0x7b || byte === 0x5b) return "json"
-    const isSpace = byte <= 0x20 || byte === 0xef || byte === 0xbb || byte === 0xbf
-    if (!isSpace) return "events"
-  }
-  return undefined
-}
-
-/** Reads a streamed answer; also one that came whole, as its only part. */
-export const makeStreamReader = (contentType: string | undefined): AnswerReader => {
-  if (/^text\/event-stream/i.test(contentType ?? "")) return makeEventReader()
+/** Reads a streamed answer; also one that came whole, as its only part. `expected`: choices that the request asks for. */
+export const makeStreamReader = (contentType: string | undefined, expected: number): AnswerReader => {
+  if (/^text\/event-stream/i.test(contentType ?? "")) return makeEventReader(expected)
   let reader: AnswerReader | undefined
   return {
     push: (bytes) => {
       const start = startOf(bytes)
       if (reader === undefined && start === undefined) return nothing
-      reader ??= start === "json" ? makeJsonReader() : makeEventReader()
+      reader ??= start === "json" ? makeJsonReader() : makeEventReader(expected)
       return reader.push(bytes)
     },
     end: () => reader?.end() ?? { parts: [], stop: broken("sent an empty answer") }
@@ -159,13 +165,8 @@ export const makeStreamReader = (contentType: string | undefined): AnswerReader 
 
 /** Reads a whole answer; also one that came as a stream. */
 export const readWholeAnswer = (bytes: Uint8Array): ChatPart | FailureFields => {
-  if (startOf(bytes) !== "events")
-    return completionOf(
-      Buffer.from(bytes)
-        .toString("utf8")
-        .replace(/^\ufeff/, "")
-    )
-  const reader = makeEventReader()
+  if (startOf(bytes) !== "events") return completionOf(jsonText(bytes))
+  const reader = makeEventReader(1)
   const pushed = reader.push(bytes)
   const { parts, stop } = pushed.stop === undefined ? reader.end() : pushed
   const all = pushed.stop === undefined ? [...pushed.parts, ...parts] : parts

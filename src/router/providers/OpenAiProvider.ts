@@ -61,9 +61,9 @@ const refuse = (failure: MakeFailure, response: ProviderResponse) =>
   })
 
 /** The parts of a stream. One read of the socket stays one chunk: a deadline is set for each read, not for each event. */
-const partsOf = (failure: MakeFailure, response: ProviderResponse) =>
+const partsOf = (failure: MakeFailure, { request }: Call, response: ProviderResponse) =>
   Stream.suspend(() => {
-    const reader = makeStreamReader(response.headers["content-type"])
+    const reader = makeStreamReader(response.headers["content-type"], request.choices)
     return bytesOf(failure, response).pipe(
       Stream.map(reader.push),
       Stream.concat(Stream.sync(reader.end)),
@@ -115,6 +115,7 @@ export const makeOpenAiProvider = (
           }),
           Effect.scoped
         ),
-      stream: (call) => Stream.unwrapScoped(Effect.map(open(call, true), (response) => partsOf(failure, response)))
+      stream: (call) =>
+        Stream.unwrapScoped(Effect.map(open(call, true), (response) => partsOf(failure, call, response)))
     }
   })

@@ -36,6 +36,13 @@ interface AnswerStream {
 /** Parts that say nothing and wait for the first that does; beyond them they are dropped. */
 const maximumHeld = 256
 
+/** Characters of those parts. */
+const maximumHeldLength = 1024 * 1024
+
+/** Characters of a part's JSON. */
+const lengthOf = ({ choicesText, moreText, usage }: ChatPart): number =>
+  choicesText.length + moreText.length + (usage === undefined ? 0 : JSON.stringify(usage.raw).length)
+
 /** How long a stream whose choices have all ended is waited for: for its usage, `[DONE]` and its end. */
 const lastWait = Duration.seconds(2)
 
@@ -51,7 +58,7 @@ export const beginInTime = (
 ): Effect.Effect<AnswerStream, ProviderFailure, Scope.Scope> =>
   Effect.gen(function* () {
     let waited = 0
-    /** Whether all choices that have begun have ended. */
+    /** Whether all choices have ended. */
     let ended = false
     const pull = yield* Stream.toPull(answer)
     /** The next parts. Without a `failure` the stream ends at the limit. */
@@ -72,6 +79,7 @@ export const beginInTime = (
     const lateBegin = Option.some(late(provider, "did not begin to answer", timeouts.firstByte))
     const begin = Effect.gen(function* () {
       const held: Array<ChatPart> = []
+      let heldLength = 0
       let silent = 0
       for (;;) {
         const before = waited
@@ -79,7 +87,11 @@ export const beginInTime = (
         if (Chunk.some(parts, ({ hasContent }) => hasContent)) return Chunk.unsafeFromArray([...held, ...parts])
         const isAlive = Chunk.some(parts, (part) => part === signOfLife)
         silent = isAlive ? 0 : silent + waited - before
-        for (const part of parts) if (part !== signOfLife && held.length < maximumHeld) held.push(part)
+        for (const part of parts) {
+          if (part === signOfLife || held.length >= maximumHeld) continue
+          heldLength += lengthOf(part)
+          if (heldLength <= maximumHeldLength) held.push(part)
+        }
       }
     })
     const first = yield* Effect.mapError(

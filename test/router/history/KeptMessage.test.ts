@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { keptMessage } from "../../../src/router/history/KeptMessage.ts"
+import { keptMessage, withoutDataUrls } from "../../../src/router/history/KeptMessage.ts"
 
 const call = { id: "a", type: "function", function: { name: "wipe_disk", arguments: "{}" } }
 
@@ -35,6 +35,40 @@ describe("keptMessage", () => {
         { type: "image_url", image_url: { url: "https://example.org/cat.png" } }
       ]
     })
+  })
+
+  it("replaces data URLs of any case, also within a text, and keeps the text around them", () => {
+    const data = "A".repeat(1_000)
+    const kept = keptMessage({
+      role: "user",
+      content: [
+        { type: "image_url", image_url: { url: `DATA:image/png;base64,${data}` } },
+        {
+          type: "text",
+          text: `data: ![a](data:image/png;base64,${data}) and "Data:;base64,${data}" ${"b".repeat(300)}`
+        }
+      ]
+    })
+    expect(JSON.parse(kept ?? "").content).toEqual([
+      { type: "image_url", image_url: { url: "data:image/png (1022 characters)" } },
+      {
+        type: "text",
+        text: `data: ![a](data:image/png (1022 characters)) and "data: (1013 characters)" ${"b".repeat(300)}`
+      }
+    ])
+  })
+
+  it("a text that is all of a message is kept without data URLs too", () => {
+    expect(withoutDataUrls(`see data:image/png;base64,${"A".repeat(1_000)}.`)).toBe(
+      "see data:image/png (1023 characters)"
+    )
+    expect(withoutDataUrls("data: a, b")).toBe("data: a, b")
+  })
+
+  it("keeps a member `data` that is not of an image, audio or a file", () => {
+    const data = "word ".repeat(100)
+    const message = { role: "assistant", content: [{ type: "report", data }], audio: { id: "a", data } }
+    expect(JSON.parse(keptMessage(message) ?? "")).toEqual({ ...message, audio: { id: "a", data: "(500 characters)" } })
   })
 
   it("is storable as jsonb, whatever its texts and keys hold", () => {

@@ -113,7 +113,28 @@ describe("parseModels", () => {
     [
       "a key among the headers",
       "providers:\n  p: { kind: openai-compatible, base_url: http://x/v1, headers: { Authorization: sk-1 } }\nshells: {}",
-      "providers.p.headers.Authorization is set by Gravitas; the key is that of api_key_env"
+      "providers.p.headers.Authorization would hold a key; name its variable by api_key_env"
+    ],
+    ...["x-api-key", "Api-Key", "x-goog-api-key", "Ocp-Apim-Subscription-Key", "X-Auth-Token", "apikey", "Cookie"].map(
+      (name) =>
+        [
+          `the header ${name}`,
+          `providers:\n  p: { kind: openai-compatible, base_url: http://x/v1, headers: { ${name}: sk-1 } }\nshells: {}`,
+          `providers.p.headers.${name} would hold a key; name its variable by api_key_env, and its header by api_key_header`
+        ] as const
+    ),
+    ...["key", "api_key", "access_token", "subscription-key", "sig"].map(
+      (name) =>
+        [
+          `${name} in the query`,
+          `providers:\n  p: { kind: openai-compatible, base_url: http://x/v1, query: { ${name}: sk-1 } }\nshells: {}`,
+          `providers.p.query.${name} would hold a key`
+        ] as const
+    ),
+    [
+      "a proxy in two places",
+      "providers:\n  p: { kind: openai-compatible, base_url: http://x/v1, proxy: 'http://x', proxy_env: P }\nshells: {}",
+      "models.yaml:2:63: providers.p.proxy is given beside proxy_env"
     ],
     [
       "a truth value that is a text",
@@ -147,7 +168,7 @@ describe("parseModels", () => {
     base_url: https://x.example/v1
     api_key_env: KEY
     api_key_header: Api-Key
-    headers: { X-Title: fleet }
+    headers: { X-Title: fleet, X-Monkey: "1", X-Max-Tokens: "2" }
     query: { api-version: 2024-10-21 }
     proxy_env: HTTPS_PROXY
     stream_options: false
@@ -159,7 +180,11 @@ ghosts:
 `)
     expect(read.get("azure")).toMatchObject({
       apiKeyHeader: "api-key",
-      headers: new Map([["x-title", "fleet"]]),
+      headers: new Map([
+        ["x-title", "fleet"],
+        ["x-monkey", "1"],
+        ["x-max-tokens", "2"]
+      ]),
       query: new Map([["api-version", "2024-10-21"]]),
       proxyVariable: "HTTPS_PROXY",
       streamOptions: false,

@@ -20,6 +20,7 @@ describe("parseChatRequest", () => {
       priority: 10,
       forceTier: undefined,
       maxTokens: undefined,
+      choices: 1,
       text: JSON.stringify(valid)
     })
   })
@@ -97,6 +98,8 @@ describe("parseChatRequest", () => {
     ["options that are none", { ...valid, stream_options: 1 }, "stream_options", "must be an object"],
     ["no tokens", { ...valid, max_tokens: 0 }, "max_tokens", "an integer from 1"],
     ["half a token", { ...valid, max_completion_tokens: 1.5 }, "max_completion_tokens", "an integer"],
+    ["no choice", { ...valid, n: 0 }, "n", "an integer from 1 to 128"],
+    ["129 choices", { ...valid, n: 129 }, "n", "an integer from 1 to 128"],
     ["complexity 11", { ...valid, complexity: 11 }, "complexity", "from 0 to 10"],
     ["an unknown tier", { ...valid, force_tier: "L4" }, "force_tier", "must be one of L1, L2, L3"],
     ["what nests too deep", { ...valid, tools: [deep(80)] }, null, "nested deeper than 64"]

@@ -40,7 +40,7 @@ it.prop("the contract's schema accepts every chat request that the parser accept
 it.prop(
   "schema and parser accept the same bodies of those that differ from a valid one in one number",
   [
-    FastCheck.constantFrom("max_tokens", "complexity", "priority"),
+    FastCheck.constantFrom("max_tokens", "n", "complexity", "priority"),
     FastCheck.double({ min: -5, max: 1.1e7, noNaN: true })
   ],
   ([field, value]) => {

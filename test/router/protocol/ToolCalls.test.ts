@@ -52,6 +52,16 @@ describe("the index of a call", () => {
       [[0, 1], [1], [0]]
     ],
     [
+      "is that of the call under the same index where calls share an id",
+      [
+        [called("a", "f", "{}", 0)],
+        [called("a", "g", "{", 1)],
+        [called("a", undefined, "}", 1)],
+        [called("a", "f", "", 0)]
+      ],
+      [[0], [1], [1], [0]]
+    ],
+    [
       "starts again where the arguments before are whole, and the name comes again without an id",
       [
         [called("", "f", '{"a":"}"', 0)],
@@ -74,6 +84,21 @@ describe("the index of a call", () => {
       [1]
     ])
   })
+
+  const read = (value: object) => {
+    const chunks = makeChunkReader(() => "made")
+    return chunks.read(value, JSON.stringify(value))
+  }
+  const callsOf = (count: number) => Array.from({ length: count }, (_, i) => called(`id-${i}`, "f", "{}"))
+  const limits: ReadonlyArray<readonly [string, object, isRead: boolean]> = [
+    ["128 choices are read", { choices: Array.from({ length: 128 }, () => ({ delta: {} })) }, true],
+    ["more choices are refused", { choices: Array.from({ length: 129 }, () => ({ delta: {} })) }, false],
+    ["128 calls of a choice are read", { choices: [{ delta: { tool_calls: callsOf(128) } }] }, true],
+    ["more calls of a choice are refused", { choices: [{ delta: { tool_calls: callsOf(129) } }] }, false],
+    ["a long id is read", { choices: [{ delta: { tool_calls: [called("i".repeat(16_384), "f", "")] } }] }, true],
+    ["a longer id is refused", { choices: [{ delta: { tool_calls: [called("i".repeat(16_385), "f", "")] } }] }, false]
+  ]
+  for (const [what, value, isRead] of limits) it(what, () => expect(read(value) !== undefined).toBe(isRead))
 
   it("a chunk in OpenAI's form keeps its bytes", () => {
     const choices =

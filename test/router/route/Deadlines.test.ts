@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { standardTimeouts } from "../../../src/router/models/Catalog.ts"
+import { makePart } from "../../../src/router/protocol/ChatPart.ts"
 import { makeOpenAiProvider } from "../../../src/router/providers/OpenAiProvider.ts"
 import { beginInTime, completeInTime } from "../../../src/router/route/Attempt.ts"
 import { callOf } from "../../support/router/Calls.ts"
@@ -38,6 +39,16 @@ describe("deadlines", () => {
       const { first, rest } = yield* beginInTime("p", timeouts, provider.stream(callOf("hi")))
       expect(Chunk.size(first)).toBe(1)
       expect((yield* Effect.flip(Stream.runDrain(rest))).message).toContain("sent nothing more within 100ms")
+    })
+  )
+
+  it.scopedLive("a stream is at its end when as many choices have ended as the request asks for", () =>
+    Effect.gen(function* () {
+      const chunk = (index: number) => JSON.stringify({ choices: [{ index, delta: {}, finish_reason: "stop" }] })
+      const server = yield* upstream((_, response) => void open(_, response).end(events(chunk(0), chunk(1), "[DONE]")))
+      const provider = yield* providerOf(server)
+      const parts = yield* Stream.runCollect(provider.stream(callOf("hi", { n: 2 })))
+      expect([...parts].map(({ isEnd }) => isEnd)).toEqual([false, true])
     })
   )
 
@@ -94,6 +105,16 @@ describe("deadlines", () => {
       const { rest } = yield* beginInTime("p", timeouts, provider.stream(callOf("hi")))
       yield* Effect.sleep("1300 millis")
       yield* Stream.runDrain(rest)
+    })
+  )
+
+  it.scoped("parts before the first word are held up to a number of characters", () =>
+    Effect.gen(function* () {
+      const silent = makePart("delta", [{ index: 0, delta: { role: "a".repeat(400_000) }, finish_reason: null }])
+      const word = makePart("delta", [{ index: 0, delta: { content: "a" }, finish_reason: null }])
+      const parts = Stream.rechunk(Stream.make(silent, silent, silent, silent, word), 1)
+      const { first } = yield* beginInTime("p", standardTimeouts, parts)
+      expect([...first]).toEqual([silent, silent, word])
     })
   )
 

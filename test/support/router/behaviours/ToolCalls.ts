@@ -67,6 +67,12 @@ export const toolCalls: ReadonlyArray<Behaviour> = [
   },
   {
     title: "ids that are equal",
+    stream: streams(
+      called(call("a", "Paris", { index: 0 })),
+      called(call("a", "Rome", { index: 1 })),
+      calledAll,
+      "[DONE]"
+    ),
     whole: answering(200, message({ tool_calls: [call("a", "Paris"), call("a", "Rome")] }, "tool_calls")),
     expected: cities
   },
@@ -97,6 +103,12 @@ export const toolCalls: ReadonlyArray<Behaviour> = [
       expected: oneCity
     })
   ),
+  {
+    title: "a function_call of the older form, without a finish reason",
+    stream: streams(piece({ function_call: { name: "weather", arguments: '{"city":"Paris"}' } }), "[DONE]"),
+    whole: answering(200, message({ function_call: { name: "weather", arguments: '{"city":"Paris"}' } }, null)),
+    expected: { finish_reason: "function_call", contains: "Paris" }
+  },
   {
     title: "another id in each piece of a call",
     stream: streams(

@@ -16,6 +16,11 @@ import {
 } from "./Behaviour.ts"
 import { cities } from "./ToolCalls.ts"
 
+const marked: Script = (_, response) =>
+  response
+    .writeHead(200, { "content-type": "application/json" })
+    .end(Buffer.from(`\ufeff${JSON.stringify(completion(hi))}`))
+
 /** Ways of HTTP. */
 export const transports: ReadonlyArray<Behaviour> = [
   ...(["text/plain", "application/octet-stream", "application/json"] as const).map(
@@ -31,6 +36,20 @@ export const transports: ReadonlyArray<Behaviour> = [
     stream: answering(201, completion(hi)),
     whole: answering(201, completion(hi)),
     expected: { ...hello, usage: [7, 2] }
+  },
+  {
+    title: "a byte order mark before JSON",
+    stream: marked,
+    whole: marked,
+    expected: hello
+  },
+  {
+    title: "a byte order mark before JSON, in two pieces",
+    stream: (_, response) => {
+      response.writeHead(200, { "content-type": "application/json" }).write(Buffer.from([0xef]))
+      setTimeout(() => response.end(Buffer.from(`\ufeff${JSON.stringify(completion(hi))}`).subarray(1)), 20)
+    },
+    expected: hello
   },
   {
     title: "calls of tools in JSON where a stream was asked for",
