@@ -130,9 +130,9 @@ const timeLines: ReadonlyArray<string> = [
   "event takes about 14 % (a third of it the append to the journal), the decision 11 %, the batches to PostgreSQL 12 %, and the",
   "garbage collector 3 %.",
   "",
-  "At a fixed rate the slowest answers are those during a collection of young objects: 4 to 6 ms with the journal, 2 ms without a",
-  "trail, once or twice a second. An append took more than half a millisecond in 8 of 10 000 calls, at most 5.4 ms. Syncs run outside",
-  "the event loop.",
+  "At a fixed rate a collection of young objects takes 4 to 6 ms with the journal and 2 ms without a trail, once or twice a second.",
+  "An append took more than half a millisecond in 8 of 10 000 calls, at most 5.4 ms. Syncs run outside the event loop. Neither explains",
+  "all of the slowest answers. These shares and times are of a busy machine, apart from the run above.",
   "",
   "Recovery reads a row in 6.5 µs, of which the hash takes 1.2 µs; its line for COPY takes 1.5 µs."
 ]
