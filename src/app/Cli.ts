@@ -52,6 +52,9 @@ export const wrongUsage = (tree: CommandNode, words: ReadonlyArray<string>): str
   const unknown = unknownOption(command, options)
   if (unknown !== undefined) return unknown
   if (options.some((option) => builtIns.includes(option))) return undefined
+  const takesMore = command.commands.length > 0 || command.arguments.some(({ isRepeated }) => isRepeated)
+  const surplus = takesMore ? undefined : rest[command.arguments.length]
+  if (surplus !== undefined) return `${name}: ${quotedWord(surplus)} is one argument too many: ${usageOf(command)}`
   const argument = command.arguments.filter(({ isOptional }) => !isOptional)[rest.length]
   if (argument !== undefined) return `${name}: ${argument.name} is missing: ${usageOf(command)}`
   const option = command.options.find(({ isOptional, name }) => !isOptional && !options.includes(name))

@@ -55,6 +55,14 @@ describe("The answer to a command line", () => {
     [
       "migrate downgrade --service router",
       "migrate downgrade: <target> is missing: gravitas migrate downgrade <target> [options]"
+    ],
+    [
+      "migrate status postgresql://u:secret@h/d",
+      "migrate status: a URL is one argument too many: gravitas migrate status [options]"
+    ],
+    [
+      "migrate downgrade 1 2",
+      'migrate downgrade: "2" is one argument too many: gravitas migrate downgrade <target> [options]'
     ]
   ] as const)("names the option or the word that is wrong, and never shows a URL: %s", ([line, problem]) =>
     Effect.gen(function* () {

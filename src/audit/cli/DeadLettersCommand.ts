@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { type CommandError, confirmed, wrongUsage } from "../../platform/cli/CommandRunner.ts"
-import { flag, limitOption, outputOptions } from "../../platform/cli/Flags.ts"
+import { flag, limitOption, outputOptions, quotedWord } from "../../platform/cli/Flags.ts"
 import { withHelp } from "../../platform/cli/Help.ts"
 import type { Database } from "../../platform/postgres/Database.ts"
 
@@ -23,7 +23,7 @@ const after = Options.text("after").pipe(
       ? Effect.fail(
           ValidationError.invalidValue(
             HelpDoc.p(
-              `--after ${JSON.stringify(text)} is not <event id>:<leaf hash>; copy it from the end of the previous page`
+              `--after ${quotedWord(text)} is not <event id>:<leaf hash>; copy it from the end of the previous page`
             )
           )
         )

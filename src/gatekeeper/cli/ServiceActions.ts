@@ -7,6 +7,7 @@ import { AuditLog } from "../../audit/AuditLog.ts"
 import { servicesOf } from "../../domain/Service.ts"
 import { type CommandError, type OutputFlags, runCommand } from "../../platform/cli/CommandRunner.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
+import { quotedWord } from "../../platform/cli/Flags.ts"
 import { type Cell, renderTable } from "../../platform/cli/Table.ts"
 import { Settings } from "../../platform/config/Settings.ts"
 import * as KeyFile from "../../platform/os/KeyFile.ts"
@@ -25,7 +26,7 @@ export class KeyRefused extends Schema.TaggedError<KeyRefused>()("KeyRefused", {
 const checkName = (name: string) =>
   servicesOf(`service:${name}`).length > 0
     ? Effect.void
-    : new KeyRefused({ problem: `${JSON.stringify(name)} is not guardian, router, guardian+router or gatekeeper` })
+    : new KeyRefused({ problem: `${quotedWord(name)} is not guardian, router, guardian+router or gatekeeper` })
 
 const checkPublicKey = (x: string) =>
   /^[A-Za-z0-9_-]{43}$/.test(x)
@@ -65,7 +66,7 @@ const query = <A, E>(effect: Effect.Effect<A, E>) =>
 
 const keyOf = Effect.fnUntraced(function* (table: ServiceKeyTable, id: string) {
   const found = (yield* query(table.list)).find((key) => key.id === id)
-  return found ?? (yield* new KeyRefused({ problem: `no key has the id ${JSON.stringify(id)}` }))
+  return found ?? (yield* new KeyRefused({ problem: `no key has the id ${quotedWord(id)}` }))
 })
 
 const keyJson = ({ enrolledAt, enrolledBy, id, service, withdrawnAt, withdrawnBy, x }: EnrolledKey) => ({

@@ -17,7 +17,7 @@ import {
   type ServicesRun,
   wrongUsage
 } from "../../platform/cli/CommandRunner.ts"
-import { flag, outputOptions } from "../../platform/cli/Flags.ts"
+import { flag, outputOptions, quotedWord } from "../../platform/cli/Flags.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
 import { isPostgresUrl, parseDuration, postgresUrl } from "../../platform/config/Setting.ts"
 import type { Database } from "../../platform/postgres/Database.ts"
@@ -207,7 +207,7 @@ export const targetArgument = (parse: (text: string) => Option.Option<Target>, e
     Args.mapEffect((text) =>
       Option.map(parse(text), (to): Destination => ({ from: Option.none(), to })).pipe(
         Option.orElse(() => Option.map(parseRange(text, parse), ofRange)),
-        Effect.mapError(() => HelpDoc.p(`${JSON.stringify(text)} is not a target; expected ${expected}`))
+        Effect.mapError(() => HelpDoc.p(`${quotedWord(text)} is not a target; expected ${expected}`))
       )
     )
   )

@@ -5,6 +5,7 @@ import * as Option from "effect/Option"
 import type { ServiceName } from "../../domain/Service.ts"
 import type { ServiceVerdict } from "../../platform/cli/CommandRunner.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
+import { quotedWord } from "../../platform/cli/Flags.ts"
 import { type Cell, tableOf } from "../../platform/cli/Table.ts"
 import { openSchema } from "../apply/Migrate.ts"
 import { statementsOf } from "../apply/Script.ts"
@@ -275,7 +276,7 @@ const revision = Args.text({ name: "revision" }).pipe(
   Args.mapEffect((text) => {
     const target = Option.getOrUndefined(parseDowngrade(text))
     if (target?._tag === "DownTo" && target.number > 0) return Effect.succeed<RevisionName>(target)
-    const what = target === undefined ? `${JSON.stringify(text)} is not a revision` : `${text} is not a single revision`
+    const what = target === undefined ? `${quotedWord(text)} is not a revision` : `${text} is not a single revision`
     return Effect.fail(HelpDoc.p(`${what}; expected one such as 2 or 0002_add_reason`))
   })
 )

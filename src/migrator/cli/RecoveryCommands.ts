@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { type CommandRefused, type ServiceVerdict, wrongUsage } from "../../platform/cli/CommandRunner.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
+import { quotedWord } from "../../platform/cli/Flags.ts"
 import { tableOf } from "../../platform/cli/Table.ts"
 import { parseUpgrade } from "../plan/Target.ts"
 import { type Diagnosis, diagnose } from "../recover/Diagnosis.ts"
@@ -42,7 +43,7 @@ const repairOptions = {
       return to?._tag === "UpTo"
         ? Effect.succeed(to)
         : Effect.fail(
-            ValidationError.invalidValue(HelpDoc.p(`${JSON.stringify(text)} is not a revision such as 0002_add_reason`))
+            ValidationError.invalidValue(HelpDoc.p(`${quotedWord(text)} is not a revision such as 0002_add_reason`))
           )
     }),
     Options.optional
@@ -135,9 +136,7 @@ const target = Args.text({ name: "revision" }).pipe(
     const to = Option.getOrUndefined(parseUpgrade(text))
     return to?._tag === "Head" || to?._tag === "UpTo"
       ? Effect.succeed<StampTarget>(to)
-      : Effect.fail(
-          HelpDoc.p(`${JSON.stringify(text)} is not a revision; expected head, or one such as 0002_add_reason`)
-        )
+      : Effect.fail(HelpDoc.p(`${quotedWord(text)} is not a revision; expected head, or one such as 0002_add_reason`))
   })
 )
 
