@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type { AuditLog } from "../audit/AuditLog.ts"
-import { auditLogOptions } from "../audit/AuditSettings.ts"
+import { AuditSettings, auditLogOptions } from "../audit/AuditSettings.ts"
 import * as DeferredAuditLog from "../audit/remote/DeferredAuditLog.ts"
 import * as RemoteAuditStore from "../audit/remote/RemoteAuditStore.ts"
 import { GatekeeperClient as GatekeeperPeer } from "../clients/GatekeeperClient.ts"
@@ -16,6 +16,7 @@ import { PeerTokens, type TokenRefused, type TokenUnavailable } from "../clients
 import { ServiceAuthorization } from "../clients/ServiceAuthorization.ts"
 import * as StopFollower from "../clients/StopFollower.ts"
 import type { Stops } from "../clients/Stops.ts"
+import { durabilitiesText } from "../domain/Durability.ts"
 import type { ServiceName } from "../domain/Service.ts"
 import { EmbeddedPostgres } from "../embedded-postgres/EmbeddedPostgres.ts"
 import * as Gatekeeper from "../gatekeeper/Gatekeeper.ts"
@@ -138,7 +139,12 @@ const banner = (services: ReadonlyArray<ServiceName>) =>
       onNone: () => [],
       onSome: (server) => [`Embedded PostgreSQL ${server.version}, data in ${server.dataDirectory}`, ...server.notes]
     })
-    const notes = [...server, ...(yield* AllowedInsecurities).map(warningOf)]
+    const home = Path.resolve((yield* Settings).home)
+    const places = [
+      "Each port has /docs, /health and /metrics.",
+      `Home ${home}; audit events in mode ${durabilitiesText((yield* AuditSettings).durability)}`
+    ]
+    const notes = [...places, ...server, ...(yield* AllowedInsecurities).map(warningOf)]
     const addressOf = new Map(services.map((service) => [service, database.address(service)]))
     const text = renderBanner({ addresses, databases: addressOf, notes, example })
     // As a log line it waits for no reader of stderr.

@@ -140,6 +140,7 @@ describe("A start in production", () => {
           }
         })
         yield* running.printed(/Gravitas is ready/)
+        yield* running.printed(/Each port has \/docs.*\n {2}Home \/\S+; audit events in mode journal\n/)
         expect(running.output()).not.toMatch(/DANGER|ALLOW_INSECURE|eyJ[\w-]{10}/)
       }),
     90_000
