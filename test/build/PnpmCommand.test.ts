@@ -1,9 +1,11 @@
-import { cpSync, existsSync, readFileSync, unlinkSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { checkoutCopy, run } from "../support/Checkout.ts"
-import { project } from "../support/Program.ts"
+import { buildKey } from "../../scripts/build/Sources.mjs"
+import { run } from "../support/Checkout.ts"
+import { fromBuild, project } from "../support/Program.ts"
+import { temporaryHome } from "../support/TemporaryHome.ts"
 
 /** The pnpm that runs the tests, else the one that package.json names. */
 const pnpm = (): ReadonlyArray<string> => {
@@ -12,29 +14,16 @@ const pnpm = (): ReadonlyArray<string> => {
   return ["npx", "-y", JSON.parse(readFileSync(join(project, "package.json"), "utf8")).packageManager]
 }
 
-const runPnpm = (directory: string, ...words: ReadonlyArray<string>) =>
-  run([...pnpm(), ...words], { directory, environment: { HOME: process.env["HOME"] ?? "" } })
-
 describe("pnpm gravitas", () => {
-  it.scopedLive(
-    "prints the token alone, also when dist/ has a build",
-    () =>
-      Effect.gen(function* () {
-        const checkout = yield* checkoutCopy
-        unlinkSync(join(checkout, "node_modules"))
-        for (const part of ["patches", "pnpm-workspace.yaml"]) {
-          cpSync(join(project, part), join(checkout, part), { recursive: true })
-        }
-        // From the store of this checkout's own packages, so that nothing is downloaded.
-        const store = (yield* runPnpm(project, "store", "path")).stdout.trim()
-        const install = ["install", "--frozen-lockfile", "--offline", "--store-dir", store]
-        expect(yield* runPnpm(checkout, ...install)).toMatchObject({ code: 0 })
+  it.scopedLive("prints the token alone, beside a build in dist/", () =>
+    Effect.gen(function* () {
+      expect(yield* run([...fromBuild(project), "--version"], { directory: project })).toMatchObject({ code: 0 })
+      expect(existsSync(join(project, "dist", buildKey(project), "main.mjs"))).toBe(true)
 
-        const token = { code: 0, stdout: expect.stringMatching(/^[\w-]+\.[\w-]+\.[\w-]+\n$/), stderr: "" }
-        expect(yield* runPnpm(checkout, "-s", "gravitas", "token", "Librarian")).toEqual(token)
-        expect(existsSync(join(checkout, "dist/main.mjs"))).toBe(true)
-        expect(yield* runPnpm(checkout, "-s", "gravitas", "token", "Librarian")).toEqual(token)
-      }),
-    300_000
+      const environment = { HOME: process.env["HOME"] ?? "", GRAVITAS_HOME: yield* temporaryHome }
+      const command = [...pnpm(), "-s", "gravitas", "token", "Librarian"]
+      const token = { code: 0, stdout: expect.stringMatching(/^[\w-]+\.[\w-]+\.[\w-]+\n$/), stderr: "" }
+      expect(yield* run(command, { directory: project, environment })).toEqual(token)
+    })
   )
 })

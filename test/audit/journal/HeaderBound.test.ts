@@ -39,6 +39,5 @@ it.scopedLive.each([true, false])(
       const { dead } = yield* adopted(journal.path)
       expect((yield* readAll(dead.readAfter(0))).frames).toEqual([first, ...later])
       expect(dead.scan).toMatchObject({ frames: 3, quarantined: 0 })
-    }),
-  30_000
+    })
 )
