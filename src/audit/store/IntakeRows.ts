@@ -12,8 +12,11 @@ export interface IntakeRun {
 /** The format of each event that this program writes, as the first byte of its entry. */
 const format = "01"
 
+/** What the tree needs of a row. */
+export type IntakeRow = Pick<HashedRow, "id" | "leafHash" | "seq" | "source">
+
 /** Divides rows into runs of one source with consecutive numbers, in their order. */
-export const intakeRuns = (rows: ReadonlyArray<HashedRow>): ReadonlyArray<IntakeRun> => {
+export const intakeRuns = (rows: ReadonlyArray<IntakeRow>): ReadonlyArray<IntakeRun> => {
   const runs: Array<{ source: string; firstSeq: number; n: number; entries: string }> = []
   for (const { id, leafHash, seq, source } of rows) {
     const entry = format + id.replaceAll("-", "") + leafHash
@@ -29,7 +32,7 @@ export const intakeRuns = (rows: ReadonlyArray<HashedRow>): ReadonlyArray<Intake
 }
 
 /** The runs as `json_to_recordset` reads them, with the columns of `intakeColumns`. */
-export const intakeJson = (rows: ReadonlyArray<HashedRow>): string =>
+export const intakeJson = (rows: ReadonlyArray<IntakeRow>): string =>
   JSON.stringify(
     intakeRuns(rows).map(({ entries, firstSeq, n, source }) => ({ source, first_seq: firstSeq, n, entries }))
   )
