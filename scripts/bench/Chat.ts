@@ -34,6 +34,8 @@ export interface ChatBenchOptions {
   readonly json: boolean
   /** Only says where the processor's time goes. */
   readonly profile: boolean
+  /** The file of the profile. */
+  readonly out: string | undefined
   /** Only measures the memory over so many streams. */
   readonly streams: number | undefined
   /** Another checkout, installed, whose router takes part. */
@@ -58,8 +60,8 @@ const memory = (server: Redacted.Redacted, streams: number, { json }: ChatBenchO
     if (!report.isFlat) process.exitCode = 1
   })
 
-const profiled = (server: Redacted.Redacted, { brief, json }: ChatBenchOptions) =>
-  Effect.flatMap(profileStreams(server, brief), (report) => print(json, report, streamProfileTable(report)))
+const profiled = (server: Redacted.Redacted, { brief, json, out }: ChatBenchOptions) =>
+  Effect.flatMap(profileStreams(server, brief, out), (report) => print(json, report, streamProfileTable(report)))
 
 /** `pnpm bench chat`: what a chat costs that passes all three services in one process, beside what passes it on alone. */
 export const chatBench = (options: ChatBenchOptions): void =>

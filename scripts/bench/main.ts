@@ -32,7 +32,7 @@ const help = `usage: pnpm bench <what> [options]
   policy   decisions with 10 to 10 000 rules
 
   --json         JSON on stdout; with all: writes docs/performance.json, of which pnpm write:docs makes a page
-  --out FILE     with all --json: another file
+  --out FILE     with all --json: another file; with chat --profile: keeps the CPU profile
   --brief        with all, chat, peers: short rounds that show that it works; their figures mean nothing
   --profile      with audit: where the time of one event goes; with http and chat: where the processor's time goes
   --streams N    with chat: the memory over N streams, 1000 or more; exits 1 when it is not flat

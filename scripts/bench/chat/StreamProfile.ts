@@ -1,14 +1,19 @@
+import * as Fs from "node:fs/promises"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
+import { bundledProgram } from "../../../test/support/ProgramBundle.ts"
 import { fixed, line } from "../../../test/support/Table.ts"
 import { temporaryHome } from "../../../test/support/TemporaryHome.ts"
-import { type ProfileReport, readProfile } from "../http/CpuProfile.ts"
+import { type ProfileReport, profileFile, readProfile } from "../http/CpuProfile.ts"
 import { progress } from "../Progress.ts"
 import { driveStreams, streamLoad } from "./StreamLoad.ts"
 import { chatServer, startProvider, startRouter } from "./StreamTargets.ts"
 
 const fullMillis = 20_000
 const briefMillis = 2_000
+
+/** The others have hardly a share. */
+const shownPackages = 25
 
 /** The parts of a chat's time, by the names of the packages that they are. */
 const parts: ReadonlyArray<readonly [part: string, of: RegExp]> = [
@@ -21,24 +26,29 @@ const parts: ReadonlyArray<readonly [part: string, of: RegExp]> = [
 
 const partOf = (name: string): string => parts.find(([, of]) => of.test(name))?.[0] ?? "other"
 
-/** Where the processor's time of the router goes while it streams, its start left out as far as it is short beside that. */
-export const profileStreams = (server: Redacted.Redacted, isBrief: boolean) =>
+/**
+ * Where the processor's time of the router goes while it streams, its start left out as far as it is short beside that. The profile
+ * itself is copied to `out`.
+ */
+export const profileStreams = (server: Redacted.Redacted, isBrief: boolean, out: string | undefined) =>
   Effect.gen(function* () {
     const directory = yield* temporaryHome
+    const program = yield* bundledProgram(chatServer)
     yield* Effect.gen(function* () {
       const provider = yield* startProvider
-      // From its sources: a build has all packages in one file, and a profile tells no more than the file.
       const router = yield* startRouter(server, provider.order.url, {
         name: "router",
         title: "router",
-        program: chatServer,
+        program,
         flags: ["--cpu-prof", `--cpu-prof-dir=${directory}`]
       })
       yield* progress("streams, profiled")
       const millis = isBrief ? briefMillis : fullMillis
       yield* driveStreams(yield* streamLoad, router, { streams: 16, millis, requests: null })
     }).pipe(Effect.scoped)
-    const profile = readProfile(directory)
+    const file = profileFile(directory)
+    if (out !== undefined) yield* Effect.promise(() => Fs.copyFile(file, out))
+    const profile = readProfile(file, Number.POSITIVE_INFINITY)
     const shares = new Map<string, number>()
     for (const { name, share } of profile.packages) shares.set(partOf(name), (shares.get(partOf(name)) ?? 0) + share)
     return { parts: [...shares].map(([name, share]) => ({ name, share })), ...profile }
@@ -54,6 +64,6 @@ const lines = (title: string, shares: ProfileReport["packages"]): ReadonlyArray<
 
 export const streamProfileTable = ({ functions, packages, parts: summed }: StreamProfileReport) => [
   ...lines("a streamed chat, self time by part", summed),
-  ...lines("by package", packages),
+  ...lines("by package", packages.slice(0, shownPackages)),
   ...lines("by function", functions)
 ]
