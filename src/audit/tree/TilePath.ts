@@ -1,0 +1,58 @@
+import { isCount } from "./verify/MerkleProofs.ts"
+
+/** Hashes of a full tile, and entries of a full bundle: a tile has 8 levels. */
+export const tileWidth = 256
+
+/** The highest level that a path may name. */
+const maxLevel = 63
+
+/** A tile of hashes, or a bundle of entries (C2SP tlog-tiles). */
+export interface Tile {
+  readonly level: number | "entries"
+  readonly index: number
+  /** From 1 to 256. */
+  readonly width: number
+}
+
+const formatIndex = (index: number): string => {
+  const groups = [String(index % 1_000).padStart(3, "0")]
+  for (let rest = Math.floor(index / 1_000); rest > 0; rest = Math.floor(rest / 1_000)) {
+    groups.unshift(`x${String(rest % 1_000).padStart(3, "0")}`)
+  }
+  return groups.join("/")
+}
+
+/** Writes the path of a tile, without a leading slash. */
+export const formatTilePath = ({ index, level, width }: Tile): string =>
+  `tile/${level}/${formatIndex(index)}${width === tileWidth ? "" : `.p/${width}`}`
+
+const pathShape = /^tile\/(entries|[0-9]|[1-9][0-9])\/((?:x[0-9]{3}\/){0,5}[0-9]{3})(?:\.p\/([1-9][0-9]{0,2}))?$/
+
+/** Reads the path of a tile. A path that is not the one canonical path of its tile is refused. */
+export const parseTilePath = (path: string): Tile | undefined => {
+  const [, levelText, indexText = "", widthText = String(tileWidth)] = pathShape.exec(path) ?? []
+  if (levelText === undefined) return undefined
+  const level = levelText === "entries" ? levelText : Number(levelText)
+  const tile: Tile = { level, index: Number(indexText.replaceAll(/[x/]/g, "")), width: Number(widthText) }
+  const isKnown = level === "entries" || level <= maxLevel
+  return isKnown && isCount(tile.index) && tile.width <= tileWidth && formatTilePath(tile) === path ? tile : undefined
+}
+
+/** Returns the tile of a subtree's hash, with the tree's size: which tile, and at which place in it. */
+export const tileOfSubtree = ({ index, level }: { readonly level: number; readonly index: number }, size: number) => {
+  const tileLevel = Math.floor(level / 8)
+  const first = index * 2 ** (level % 8)
+  const tileIndex = Math.floor(first / tileWidth)
+  const available = Math.floor(size / tileWidth ** tileLevel) - tileIndex * tileWidth
+  const tile: Tile = { level: tileLevel, index: tileIndex, width: Math.min(tileWidth, available) }
+  return { tile, place: first % tileWidth, leaves: 2 ** (level % 8) }
+}
+
+/** Returns the tiles that a tree has at a level: how many are full, and the width of the partial one. */
+export const tilesAt = (
+  level: number | "entries",
+  size: number
+): { readonly full: number; readonly partial: number } => {
+  const hashes = Math.floor(size / tileWidth ** (level === "entries" ? 0 : level))
+  return { full: Math.floor(hashes / tileWidth), partial: hashes % tileWidth }
+}
