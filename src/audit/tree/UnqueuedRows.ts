@@ -14,7 +14,7 @@ export const beforeAllIds = "00000000-0000-0000-0000-000000000000"
 
 /**
  * Counts in one snapshot, where a row and its queue row appear together. More rows than leaves and queued entries: a program that does
- * not know the tree wrote some, before revision 0010 or beside this program.
+ * not know the tree wrote some, before revision 0009 or beside this program.
  */
 const missingStatement = `
   select (
