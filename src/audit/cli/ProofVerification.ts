@@ -6,7 +6,7 @@ import { visible } from "../../platform/cli/TerminalText.ts"
 import { rowOf } from "../encoding/CanonicalRow.ts"
 import type { TrustPolicy } from "../tree/verify/Checkpoint.ts"
 import { encodeEntry } from "../tree/verify/LeafEntry.ts"
-import { parseProofFile, verifyProofFile } from "../tree/verify/ProofFile.ts"
+import { maxProofBytes, parseProofFile, verifyProofFile } from "../tree/verify/ProofFile.ts"
 import { parseVerifierKey, Refusal } from "../tree/verify/SignedNote.ts"
 
 /** The file is not readable, a key is not valid, or the proof does not hold. */
@@ -41,14 +41,11 @@ export interface ProvedEvent {
   readonly witnesses: ReadonlyArray<{ readonly name: string; readonly time: number | null }>
 }
 
-/** Larger files are not proofs: an event has at most some hundred kilobytes. */
-const maxBytes = 4_194_304
-
 /** Reads at most one byte more than a proof may have. */
 const readBounded = async (file: string): Promise<Uint8Array> => {
   const handle = await Fs.open(file, "r")
   try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(maxBytes + 1), 0, maxBytes + 1, 0)
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(maxProofBytes + 1), 0, maxProofBytes + 1, 0)
     return buffer.subarray(0, bytesRead)
   } finally {
     await handle.close()
@@ -68,7 +65,6 @@ const policyOf = ({ key, witnesses }: ProofQuestion): TrustPolicy | Refusal => {
 }
 
 const verifyBytes = (bytes: Uint8Array, question: ProofQuestion): ProvedEvent | Refusal => {
-  if (bytes.length > maxBytes) return new Refusal(`it has more than ${maxBytes} bytes`)
   const policy = policyOf(question)
   if (policy instanceof Refusal) return policy
   const file = parseProofFile(bytes)

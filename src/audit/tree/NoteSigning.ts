@@ -1,6 +1,15 @@
 import * as Crypto from "node:crypto"
-import type { Checkpoint } from "./verify/Checkpoint.ts"
-import { cosignedMessage, isKeyName, type KeyType, keyId, keyTypes, type VerifierKey } from "./verify/SignedNote.ts"
+import { type Checkpoint, parseCheckpoint } from "./verify/Checkpoint.ts"
+import {
+  cosignedMessage,
+  isKeyName,
+  type KeyType,
+  keyId,
+  keyTypes,
+  parseNote,
+  Refusal,
+  type VerifierKey
+} from "./verify/SignedNote.ts"
 
 /** A key that signs notes. */
 export interface SigningKey {
@@ -27,22 +36,40 @@ export const makeSigningKey = (
 export const formatVerifierKey = ({ id, name, publicKey, type }: VerifierKey): string =>
   `${name}+${id}+${Buffer.from([type, ...publicKey]).toString("base64")}`
 
-/** Writes the text of a checkpoint. */
-export const formatCheckpoint = ({ origin, root, size }: Checkpoint): string =>
-  `${origin}\n${size}\n${Buffer.from(root).toString("base64")}\n`
+/** Writes the text of a checkpoint. Throws a RangeError for one that no verifier would read. */
+export const formatCheckpoint = ({ origin, root, size }: Checkpoint): string => {
+  const text = `${origin}\n${size}\n${Buffer.from(root).toString("base64")}\n`
+  const read = parseCheckpoint(text)
+  if (read instanceof Refusal) throw new RangeError(read.reason)
+  return text
+}
+
+const checkType = ({ verifier: { name, type } }: SigningKey, needed: KeyType): void => {
+  if (type !== needed) throw new RangeError(`the key of ${name} has the type ${type}; this signature needs ${needed}`)
+}
 
 const signatureLine = ({ id, name }: VerifierKey, signature: Uint8Array): string =>
   `— ${name} ${Buffer.concat([Buffer.from(id, "hex"), signature]).toString("base64")}\n`
 
-/** Signs a text with each key. The text ends in a line feed. Ed25519 is deterministic: the same text gives the same note. */
+/**
+ * Signs a text with each key of a log. The text ends in a line feed. Ed25519 is deterministic: the same text gives the same note. Throws a
+ * RangeError for a note that no verifier would read, and for the key of a witness.
+ */
 export const signNote = (text: string, keys: ReadonlyArray<SigningKey>): string => {
+  for (const key of keys) checkType(key, keyTypes.ed25519)
   const message = Buffer.from(text)
   const lines = keys.map(({ privateKey, verifier }) => signatureLine(verifier, Crypto.sign(null, message, privateKey)))
-  return `${text}\n${lines.join("")}`
+  const note = `${text}\n${lines.join("")}`
+  const read = parseNote(Buffer.from(note))
+  if (read instanceof Refusal) throw new RangeError(read.reason)
+  if (read.text !== text) throw new RangeError("the text of a note ends in a line feed")
+  return note
 }
 
 /** Makes the signature line of a witness (C2SP tlog-cosignature), for a time in seconds since the epoch. */
-export const cosignText = (text: string, { privateKey, verifier }: SigningKey, time: number): string => {
+export const cosignText = (text: string, key: SigningKey, time: number): string => {
+  checkType(key, keyTypes.cosignature)
+  const { privateKey, verifier } = key
   const seconds = Buffer.alloc(8)
   seconds.writeBigUInt64BE(BigInt(time))
   const signature = Crypto.sign(null, Buffer.from(cosignedMessage(BigInt(time), text)), privateKey)

@@ -22,9 +22,18 @@ const formatIndex = (index: number): string => {
   return groups.join("/")
 }
 
-/** Writes the path of a tile, without a leading slash. */
-export const formatTilePath = ({ index, level, width }: Tile): string =>
-  `tile/${level}/${formatIndex(index)}${width === tileWidth ? "" : `.p/${width}`}`
+const isTile = ({ index, level, width }: Tile): boolean =>
+  (level === "entries" || (isCount(level) && level <= maxLevel)) &&
+  isCount(index) &&
+  isCount(width - 1) &&
+  width <= tileWidth
+
+/** Writes the path of a tile, without a leading slash. Throws a RangeError for a tile that cannot be. */
+export const formatTilePath = (tile: Tile): string => {
+  const { index, level, width } = tile
+  if (!isTile(tile)) throw new RangeError(`no tile has the level ${level}, the index ${index} and the width ${width}`)
+  return `tile/${level}/${formatIndex(index)}${width === tileWidth ? "" : `.p/${width}`}`
+}
 
 const pathShape = /^tile\/(entries|[0-9]|[1-9][0-9])\/((?:x[0-9]{3}\/){0,5}[0-9]{3})(?:\.p\/([1-9][0-9]{0,2}))?$/
 
@@ -34,18 +43,23 @@ export const parseTilePath = (path: string): Tile | undefined => {
   if (levelText === undefined) return undefined
   const level = levelText === "entries" ? levelText : Number(levelText)
   const tile: Tile = { level, index: Number(indexText.replaceAll(/[x/]/g, "")), width: Number(widthText) }
-  const isKnown = level === "entries" || level <= maxLevel
-  return isKnown && isCount(tile.index) && tile.width <= tileWidth && formatTilePath(tile) === path ? tile : undefined
+  return isTile(tile) && formatTilePath(tile) === path ? tile : undefined
 }
 
-/** Returns the tile of a subtree's hash, with the tree's size: which tile, and at which place in it. */
+/**
+ * Returns where a full subtree is in a tree of this size: its tile, the first of its hashes in the tile, and how many it has there. Throws a
+ * RangeError for a subtree that the tree does not have.
+ */
 export const tileOfSubtree = ({ index, level }: { readonly level: number; readonly index: number }, size: number) => {
   const tileLevel = Math.floor(level / 8)
   const first = index * 2 ** (level % 8)
   const tileIndex = Math.floor(first / tileWidth)
   const available = Math.floor(size / tileWidth ** tileLevel) - tileIndex * tileWidth
   const tile: Tile = { level: tileLevel, index: tileIndex, width: Math.min(tileWidth, available) }
-  return { tile, place: first % tileWidth, leaves: 2 ** (level % 8) }
+  const [place, hashes] = [first % tileWidth, 2 ** (level % 8)]
+  if (place + hashes > tile.width)
+    throw new RangeError(`a tree of size ${size} has no subtree ${index} of level ${level}`)
+  return { tile, place, hashes }
 }
 
 /** Returns the tiles that a tree has at a level: how many are full, and the width of the partial one. */

@@ -11,7 +11,7 @@ import {
 import { formatProofFile } from "../../../src/audit/tree/ProofFileWriting.ts"
 import { parseCheckpoint, verifyCheckpoint } from "../../../src/audit/tree/verify/Checkpoint.ts"
 import { encodeEntry } from "../../../src/audit/tree/verify/LeafEntry.ts"
-import { parseProofFile, verifyProofFile } from "../../../src/audit/tree/verify/ProofFile.ts"
+import { maxProofBytes, parseProofFile, verifyProofFile } from "../../../src/audit/tree/verify/ProofFile.ts"
 import {
   keyTypes,
   parseNote,
@@ -118,6 +118,54 @@ it("a checkpoint of another log, by a witness alone or below the quorum is refus
   const alone = `${checkpointText}\n${cosignText(checkpointText, witness, 1)}`
   expect(isRefused(verifyCheckpoint(Buffer.from(alone), policy))).toBe(true)
   expect(isRefused(verifyCheckpoint(bytes, { ...policy, log: witness.verifier }))).toBe(true)
+})
+
+it("one public key counts as one witness, under whatever names", () => {
+  const seed = keyOfSeed(vectors.witness.seed)
+  const renamed = makeSigningKey("another.example", seed, keyTypes.cosignature)
+  const note =
+    signNote(checkpointText, [log]) + [witness, renamed].map((key) => cosignText(checkpointText, key, 1)).join("")
+  const ofLog = makeSigningKey(log.verifier.name, keyOfSeed(vectors.log.seed), keyTypes.cosignature)
+  for (const other of [witness, renamed, ofLog]) {
+    const witnesses = [witness.verifier, { ...other.verifier }]
+    expect(isRefused(verifyCheckpoint(Buffer.from(note), { ...policy, witnesses, quorum: 2 }))).toBe(true)
+  }
+})
+
+it("a policy whose quorum is no number of its witnesses, or with a log's key as a witness, is refused", () => {
+  const bytes = Buffer.from(signNote(checkpointText, [log]))
+  expect(isRefused(verifyCheckpoint(bytes, { ...policy, quorum: 0 }))).toBe(false)
+  for (const quorum of [Number.NaN, -1, 0.5, 2]) {
+    expect(isRefused(verifyCheckpoint(bytes, { ...policy, quorum }))).toBe(true)
+  }
+  const another = makeSigningKey("another.example", keyOfSeed("0b".repeat(32))).verifier
+  expect(isRefused(verifyCheckpoint(bytes, { ...policy, witnesses: [another], quorum: 0 }))).toBe(true)
+})
+
+it("of two cosignatures of a witness the later counts, in any order", () => {
+  const [one, other] = [cosignText(checkpointText, witness, 1), cosignText(checkpointText, witness, 99)]
+  for (const lines of [one + other, other + one]) {
+    const note = Buffer.from(signNote(checkpointText, [log]) + lines)
+    expect(accepted(verifyCheckpoint(note, policy)).witnesses.map(({ time }) => time)).toEqual([99])
+  }
+})
+
+it("nothing is written that a verifier would refuse", () => {
+  const checkpoint = accepted(parseCheckpoint(checkpointText))
+  for (const change of [{ origin: "a\nb" }, { size: 1e21 }, { root: new Uint8Array(3) }]) {
+    expect(() => formatCheckpoint({ ...checkpoint, ...change })).toThrow(RangeError)
+  }
+  expect(() => signNote("no line feed", [log])).toThrow(RangeError)
+  expect(() => signNote("a\rb\n", [log])).toThrow(RangeError)
+  expect(() => signNote(checkpointText, [])).toThrow(RangeError)
+  expect(() => signNote(checkpointText, [witness])).toThrow(RangeError)
+  expect(() => cosignText(checkpointText, log, 1)).toThrow(RangeError)
+})
+
+it("a proof file and a key that are too large are refused before they are read", () => {
+  expect(isRefused(parseProofFile(Buffer.alloc(maxProofBytes + 1, "a\n")))).toBe(true)
+  const refused = parseVerifierKey(`${"n".repeat(2_000_000)}+00000000+AA==`)
+  expect(refused instanceof Refusal && refused.reason.length).toBeLessThan(200)
 })
 
 const root = Buffer.alloc(32, 1).toString("base64")
@@ -231,4 +279,6 @@ it("an entry is 49 bytes: format, id and digest", () => {
   expect(() => encodeEntry({ ...entry, format: 0 })).toThrow(RangeError)
   expect(() => encodeEntry({ ...entry, format: 256 })).toThrow(RangeError)
   expect(() => encodeEntry({ ...entry, digest: "ab" })).toThrow(RangeError)
+  const moved = { id: entry.id.slice(0, -1), digest: `${entry.id.at(-1)}${entry.digest}` }
+  expect(() => encodeEntry({ ...entry, ...moved })).toThrow(RangeError)
 })

@@ -48,11 +48,30 @@ it("a subtree is found in the tile of its level, at the place of its first hash"
   expect(tileOfSubtree({ level: 3, index: 33 }, 70_000)).toEqual({
     tile: { level: 0, index: 1, width: 256 },
     place: 8,
-    leaves: 8
+    hashes: 8
   })
   expect(tileOfSubtree({ level: 8, index: 272 }, 70_000)).toEqual({
     tile: { level: 1, index: 1, width: 17 },
     place: 16,
-    leaves: 1
+    hashes: 1
   })
+})
+
+it.each([
+  [{ level: 0, index: 300 }, 10],
+  [{ level: 0, index: 0 }, 0],
+  [{ level: 3, index: 1 }, 10],
+  [{ level: 8, index: 1 }, 300]
+])("the subtree %j is not in a tree of size %d", (subtree, size) => {
+  expect(() => tileOfSubtree(subtree, size)).toThrow(RangeError)
+})
+
+it.each([
+  { level: 64, index: 0, width: 1 },
+  { level: 0, index: 1.5, width: 1 },
+  { level: 0, index: -1, width: 1 },
+  { level: 0, index: 0, width: 0 },
+  { level: 0, index: 0, width: 300 }
+])("no path is written for %j", (tile) => {
+  expect(() => formatTilePath(tile)).toThrow(RangeError)
 })

@@ -49,17 +49,29 @@ export interface TrustPolicy {
   readonly quorum: number
 }
 
+/** Why a policy cannot decide anything; undefined where it can. One key under two names is one witness (C2SP tlog-policy). */
+const policyFault = ({ log, quorum, witnesses }: TrustPolicy): string | undefined => {
+  if (log.type !== keyTypes.ed25519) return `the key of ${log.name} is not the key of a log`
+  const publicKeys = new Set([log, ...witnesses].map(({ publicKey }) => Buffer.from(publicKey).toString("hex")))
+  if (publicKeys.size !== witnesses.length + 1)
+    return "the log and the witnesses need a key each: two of them are the same"
+  const other = witnesses.find(({ type }) => type !== keyTypes.cosignature)
+  if (other !== undefined) return `the key of ${other.name} is not the key of a witness`
+  return Number.isInteger(quorum) && quorum >= 0 && quorum <= witnesses.length
+    ? undefined
+    : `a quorum of ${witnesses.length} witnesses is a number from 0 to ${witnesses.length}, not ${quorum}`
+}
+
 /** A checkpoint that its log signed, and the witnesses that cosigned it. */
 export interface VerifiedCheckpoint extends Checkpoint {
   readonly witnesses: ReadonlyArray<VerifiedSignature>
 }
 
 /** Reads and verifies a signed checkpoint. */
-export const verifyCheckpoint = (
-  bytes: Uint8Array,
-  { log, quorum, witnesses }: TrustPolicy
-): VerifiedCheckpoint | Refusal => {
-  if (log.type !== keyTypes.ed25519) return new Refusal(`the key of ${log.name} is not the key of a log`)
+export const verifyCheckpoint = (bytes: Uint8Array, policy: TrustPolicy): VerifiedCheckpoint | Refusal => {
+  const { log, quorum, witnesses } = policy
+  const fault = policyFault(policy)
+  if (fault !== undefined) return new Refusal(fault)
   const note = parseNote(bytes)
   if (note instanceof Refusal) return note
   const signatures = verifyNote(note, [log, ...witnesses])

@@ -11,16 +11,14 @@ export interface LeafEntry {
   readonly digest: string
 }
 
-/** Encodes an entry: format (1 byte), id (16), digest (32). */
+/** Encodes an entry: format (1 byte), id (16), digest (32). Throws a RangeError for a member that is not in its one form. */
 export const encodeEntry = ({ digest, format, id }: LeafEntry): Uint8Array => {
   const entry = new Uint8Array(entryLength)
-  const hex = id.replaceAll("-", "") + digest
-  if (hex.length !== 96 || !/^[0-9a-f]+$/.test(hex) || !Number.isInteger(format) || format < 1 || format > 255) {
-    throw new RangeError(
-      `an entry needs a format from 1 to 255, a UUID and a digest; got ${format}, ${id} and ${digest}`
-    )
-  }
+  if (!Number.isInteger(format) || format < 1 || format > 255)
+    throw new RangeError("a format is a number from 1 to 255")
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)) throw new RangeError("an id is a UUID in lower case")
+  if (!/^[0-9a-f]{64}$/.test(digest)) throw new RangeError("a digest has 64 hexadecimal digits")
   entry[0] = format
-  entry.set(Buffer.from(hex, "hex"), 1)
+  entry.set(Buffer.from(id.replaceAll("-", "") + digest, "hex"), 1)
   return entry
 }

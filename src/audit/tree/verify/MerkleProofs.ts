@@ -3,7 +3,7 @@ import * as Crypto from "node:crypto"
 /** Bytes of a SHA-256 hash. */
 export const hashLength = 32
 
-/** Hashes of the longest proof: sizes end at 2^53 − 1, because a larger number is not exact in JavaScript. */
+/** Hashes of the longest inclusion proof: sizes end at 2^53 − 1, because a larger number is not exact in JavaScript. */
 export const longestProof = 53
 
 /** The hash of an empty tree (RFC 9162, section 2.1.1). */
@@ -20,8 +20,9 @@ export const hashChildren = (left: Uint8Array, right: Uint8Array): Uint8Array =>
 /** Whether the number can be the size of a tree or the index of a leaf. */
 export const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 0
 
+/** A consistency proof may have one hash more than an inclusion proof: the one that it begins with. */
 const areHashes = (hashes: ReadonlyArray<Uint8Array>): boolean =>
-  hashes.length <= longestProof && hashes.every((hash) => hash.length === hashLength)
+  hashes.length <= longestProof + 1 && hashes.every((hash) => hash.length === hashLength)
 
 /** Compares two byte strings. Nothing here is secret, so the time does not matter. */
 export const equalBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0
@@ -36,8 +37,8 @@ const isPowerOfTwo = (value: number): boolean => {
 }
 
 /**
- * Walks from a node up to the root, one hash of the proof a level, and passes each hash with the side that it is on. Returns false when the
- * proof is too long or too short for the tree.
+ * Walks from a node up to the root. Passes each hash of the proof with the side that it is on. Returns false when the proof is too long
+ * or too short for the tree.
  */
 const walkUp = (
   start: { readonly node: number; readonly last: number },
@@ -87,8 +88,7 @@ export interface ConsistencyClaim {
 }
 
 /**
- * Verifies a consistency proof (RFC 9162, section 2.1.4.2). The RFC defines none from the empty tree, so that claim is refused: each
- * tree continues it.
+ * Verifies a consistency proof (RFC 9162, section 2.1.4.2). The RFC defines none from the empty tree, so false is returned for size 0.
  */
 export const verifyConsistency = ({ from, proof, to }: ConsistencyClaim): boolean => {
   if (!isCount(from.size) || !isCount(to.size) || from.size === 0 || from.size > to.size) return false

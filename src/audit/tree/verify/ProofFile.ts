@@ -2,6 +2,9 @@ import { parseCount, type TrustPolicy, type VerifiedCheckpoint, verifyCheckpoint
 import { hashLeaf, hashLength, longestProof, verifyInclusion } from "./MerkleProofs.ts"
 import { decodeBase64, Refusal } from "./SignedNote.ts"
 
+/** Bytes of the largest proof file that is read: an event has at most some hundred kilobytes. */
+export const maxProofBytes = 4_194_304
+
 /** The first line of a proof file. */
 export const proofFileHeader = "c2sp.org/tlog-proof@v1"
 
@@ -30,6 +33,7 @@ const parseHashes = (lines: ReadonlyArray<string>): ReadonlyArray<Uint8Array> | 
 
 /** Reads a proof file. Its head is ASCII; the checkpoint after the first empty line is kept byte by byte. */
 export const parseProofFile = (bytes: Uint8Array): ProofFile | Refusal => {
+  if (bytes.length > maxProofBytes) return new Refusal(`the proof file has more than ${maxProofBytes} bytes`)
   const file = Buffer.from(bytes)
   const end = file.indexOf("\n\n")
   if (end < 0) return new Refusal("the proof file has no empty line before its checkpoint")
@@ -41,7 +45,7 @@ export const parseProofFile = (bytes: Uint8Array): ProofFile | Refusal => {
     return new Refusal("the extra line of the proof file is not base64")
   const [, indexText = ""] = /^index (.*)$/.exec(lines.shift() ?? "") ?? []
   const index = parseCount(indexText)
-  if (index === undefined) return new Refusal("the proof file does not name the index of the entry")
+  if (index === undefined) return new Refusal("the proof file has no valid index line (index and a number)")
   const proof = parseHashes(lines)
   if (proof instanceof Refusal) return proof
   return { extra, index, proof, checkpoint: file.subarray(end + 2) }

@@ -5,9 +5,10 @@ export class Refusal {
   constructor(readonly reason: string) {}
 }
 
-/** Bytes and signatures of the largest note that is read. */
+/** Bytes and signatures of the largest note that is read, and characters of the longest verifier key. */
 const maxNoteBytes = 1_048_576
 const maxSignatures = 64
+const maxKeyLength = 1_024
 
 /** Decodes base64 in its one canonical form; undefined for any other text. */
 export const decodeBase64 = (text: string): Buffer | undefined => {
@@ -16,7 +17,7 @@ export const decodeBase64 = (text: string): Buffer | undefined => {
 }
 
 /** Whether a key may have this name: not empty, without white space, control characters and plus signs. */
-export const isKeyName = (name: string): boolean => name.length > 0 && !/[\s+\p{Cc}]/u.test(name)
+export const isKeyName = (name: string): boolean => name.length > 0 && !/[\p{White_Space}+\p{Cc}]/u.test(name)
 
 /** Algorithms of keys: Ed25519 for logs, and timestamped Ed25519 cosignatures for witnesses. */
 export const keyTypes = { ed25519: 0x01, cosignature: 0x04 } as const
@@ -43,6 +44,7 @@ export const keyId = (name: string, type: KeyType, publicKey: Uint8Array): strin
 
 /** Reads a verifier key: `name+id+base64(type and public key)`. */
 export const parseVerifierKey = (text: string): VerifierKey | Refusal => {
+  if (text.length > maxKeyLength) return new Refusal(`a verifier key has at most ${maxKeyLength} characters`)
   const [, name = "", id = "", encoded = ""] = /^([^+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)$/.exec(text) ?? []
   const bytes = decodeBase64(encoded)
   if (bytes === undefined || !isKeyName(name)) {
@@ -141,7 +143,7 @@ const verifySignature = (key: VerifierKey, text: string, signature: Uint8Array):
 
 /**
  * Verifies the signatures of known keys. Signatures of other keys are ignored. One that fails although its key is known makes the
- * whole note invalid, and so does a note without a signature of a known key.
+ * whole note invalid. A note without a signature of a known key is invalid too. Of several cosignatures of a key the latest counts.
  */
 export const verifyNote = (
   note: SignedNote,
@@ -153,7 +155,8 @@ export const verifyNote = (
     for (const key of known) {
       const accepted = verifySignature(key, note.text, signature)
       if (accepted === undefined) return new Refusal(`the signature of ${name}+${id} does not fit the note`)
-      if (!verified.has(key)) verified.set(key, accepted)
+      const earlier = verified.get(key)?.time ?? Number.NEGATIVE_INFINITY
+      if (!verified.has(key) || (accepted.time ?? 0) > earlier) verified.set(key, accepted)
     }
   }
   return verified.size === 0 ? new Refusal("no known key signed the note") : [...verified.values()]
