@@ -12,15 +12,22 @@ export const endWithBench = (): void => {
   process.once("disconnect", () => process.kill(process.pid, "SIGTERM"))
 }
 
-/** Answers every message with the processor time of this process, user and system, in microseconds. */
-export const usageOnDemand: Effect.Effect<never> = Effect.async<void>((resume) => {
-  process.once("message", () => resume(Effect.void))
+/** What the process holds, in bytes. With `--expose-gc` the heap has only what is reachable. */
+const memory = () => {
+  globalThis.gc?.()
+  const { heapUsed, rss } = process.memoryUsage()
+  return { heapUsed, rss }
+}
+
+const processorTime = () => {
+  const { system, user } = process.cpuUsage()
+  return { processorTime: user + system }
+}
+
+/** Answers the message `memory` with the bytes of this process, every other with its processor time, user and system, in microseconds. */
+export const usageOnDemand: Effect.Effect<never> = Effect.async<unknown>((resume) => {
+  process.once("message", (message) => resume(Effect.succeed(message)))
 }).pipe(
-  Effect.zipRight(
-    Effect.suspend(() => {
-      const { system, user } = process.cpuUsage()
-      return tell({ processorTime: user + system })
-    })
-  ),
+  Effect.flatMap((message) => Effect.suspend(() => tell(message === "memory" ? memory() : processorTime()))),
   Effect.forever
 )

@@ -4,7 +4,7 @@ import { fixed, line } from "../../../test/support/Table.ts"
 import { temporaryHome } from "../../../test/support/TemporaryHome.ts"
 import { tokenOf } from "../../../test/support/Tokens.ts"
 import { progress } from "../Progress.ts"
-import { type ProfileReport, readProfile } from "./CpuProfile.ts"
+import { type ProfileReport, profileFile, readProfile } from "./CpuProfile.ts"
 import { drive, question } from "./Drive.ts"
 import { httpLoad } from "./HttpLoad.ts"
 import { placeFor, startServer } from "./Rivals.ts"
@@ -16,15 +16,13 @@ export const profileBench = (database: Redacted.Redacted) =>
   Effect.gen(function* () {
     const directory = yield* temporaryHome
     const token = yield* Effect.promise(() => tokenOf("Librarian"))
+    const place = yield* placeFor(database, "journal")
     yield* Effect.gen(function* () {
-      const server = yield* startServer(yield* placeFor(database, "journal"), "journal", [
-        "--cpu-prof",
-        `--cpu-prof-dir=${directory}`
-      ])
+      const server = yield* startServer(place, "journal", ["--cpu-prof", `--cpu-prof-dir=${directory}`])
       yield* progress("/validate under load, profiled")
       yield* drive(yield* httpLoad, server, question(server, token, { connections: 16, millis }))
     }).pipe(Effect.scoped)
-    return readProfile(directory)
+    return readProfile(profileFile(directory))
   }).pipe(Effect.scoped)
 
 export const profileTable = ({ functions, packages }: ProfileReport): ReadonlyArray<string> => [

@@ -14,6 +14,44 @@ const modules = Effect.promise(() => Promise.all([import("./TrailStatus.ts"), im
 
 const requestModule = Effect.promise(() => import("./RequestTree.ts"))
 
+const proofModule = Effect.promise(() => import("./ProofVerification.ts"))
+
+const proofFile = Args.text({ name: "file" }).pipe(Args.withDescription("A proof file (.tlog-proof) with its event."))
+
+const logKey = Options.text("key").pipe(
+  Options.withDescription("The verifier key of the log: name+id+base64, as the log publishes it.")
+)
+
+const witnessKeys = Options.text("witness").pipe(
+  Options.withDescription("The verifier key of a witness that has to have signed; may be repeated."),
+  Options.repeated
+)
+
+/** Needs no database, so that an auditor can run it anywhere. */
+const verifyProofCommand = Command.make(
+  "verify-proof",
+  { file: proofFile, key: logKey, witnesses: witnessKeys, ...outputOptions },
+  ({ file, key, witnesses, ...options }) =>
+    Effect.flatMap(proofModule, ({ renderProof, verifyProof }) =>
+      runCommand({
+        ...options,
+        command: "trail verify-proof",
+        work: verifyProof({ file, key, witnesses }),
+        render: renderProof,
+        toJson: (proved) => proved
+      })
+    )
+).pipe(
+  withHelp(
+    "Verifies that the event in a proof file (C2SP tlog-proof) is in a signed checkpoint of the log. Needs no database, no network and " +
+      "no secret. Exits with 0 when the proof holds, 5 when it does not.",
+    [
+      "trail verify-proof event.tlog-proof --key KEY",
+      "trail verify-proof event.tlog-proof --key KEY --witness KEY --json"
+    ]
+  )
+)
+
 const requestId = Args.text({ name: "request-id" }).pipe(
   Args.withDescription("The X-Request-Id of an answer; every event of the request has it.")
 )
@@ -70,6 +108,6 @@ export const trailCommand = <E extends CommandError, R>(database: Layer.Layer<Da
       "Shows where the events of the audit trail are, what one request did, and keeps copies of its database apart.",
       ["trail status", "trail status --gaps", "trail request try-1", 'trail fork --reason "a copy for the load test"']
     ),
-    Command.withSubcommands([status, request, ...trailCopyCommands(database)])
+    Command.withSubcommands([status, request, verifyProofCommand, ...trailCopyCommands(database)])
   )
 }

@@ -33,6 +33,8 @@ export const exitCodes = {
   unaccounted: exit(3, "trail status", "Events are lost or unaccounted for."),
   deadLettersWaiting: exit(4, "trail status", "Every event is accounted for; dead letters wait."),
 
+  proofRefused: exit(5, "trail verify-proof", "The proof does not hold, or the file is not a proof."),
+
   journalDamaged: exit(5, "journal fsck", "The journal is damaged; nothing was changed."),
   journalRepaired: exit(6, "journal fsck --repair", "Damage was found and moved aside."),
   journalInUse: exit(7, "journal fsck", "A running process uses the journal."),

@@ -169,7 +169,8 @@ it.scopedLive("a row whose id is hours away from the time of the look is found b
 it.scopedLive("the search for gaps walks the primary key of the months that it is about, and no other", () =>
   Effect.gen(function* () {
     const { store, url } = yield* open
-    const now = Date.now()
+    // The middle of a month: in its first days the partition is so small that a plan reads it whole.
+    const now = Date.UTC(2026, 9, 20)
     const nextId = makeUuidV7((bytes) => crypto.getRandomValues(bytes))
     const source = crypto.randomUUID()
     const event = encodeEvent(anEvent)
