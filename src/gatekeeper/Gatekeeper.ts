@@ -12,6 +12,7 @@ import { AuditLedger } from "../audit/sources/AuditLedger.ts"
 import { byOwner } from "../audit/sources/RowAdmission.ts"
 import { AuditStore } from "../audit/store/AuditStore.ts"
 import * as PostgresAuditStore from "../audit/store/PostgresAuditStore.ts"
+import { TreeIntegrator } from "../audit/tree/TreeIntegrator.ts"
 import * as contract from "../contracts/gatekeeper/GatekeeperApi.ts"
 import { auditedRoutes } from "../platform/http/Audited.ts"
 import { type JsonResponse, jsonResponse, refusalJson } from "../platform/http/ErrorResponse.ts"
@@ -176,7 +177,7 @@ export const trail = Layer.unwrapEffect(Effect.map(auditLogOptions, AuditLog.lay
  * starts before the port opens and closes after the last answer.
  */
 export const layer = Layer.fresh(server).pipe(
-  Layer.provide([policyFeed, gatekeeperMetrics]),
+  Layer.provide([policyFeed, gatekeeperMetrics, Layer.discard(TreeIntegrator.layer)]),
   Layer.provide([accessControl, AuditReader.layer, AuditIngest.layer, TrailService.layer]),
   Layer.provide(AuditLedger.layer),
   Layer.provide([StopRegister.stops, StopRegister.layer]),

@@ -173,6 +173,7 @@ it.scopedLive("an application role that owns nothing writes the trail and makes 
     for (const grant of [
       `grant usage on schema gatekeeper to ${role}`,
       `grant select, insert on gatekeeper.audit_log, gatekeeper.audit_dead_letter, gatekeeper.audit_dead_letter_replay to ${role}`,
+      `grant insert on gatekeeper.audit_intake to ${role}`,
       `grant select, insert on gatekeeper.audit_source to ${role}`,
       `grant update (host, pid, started_at, last_seq, last_at, signed_off_seq, signed_off_at, shed, refused, unwritten, in_doubt,
        boot_id, durability, seen_at, committed, dead_lettered, replayed, quarantined, checked_seq, lost, unsigned_after)

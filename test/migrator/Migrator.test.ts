@@ -34,13 +34,20 @@ describe("the layer of a service", () => {
     )
   const expected = {
     gatekeeper: [
+      "audit_bundle",
+      "audit_checkpoint",
+      "audit_cosignature",
       "audit_dead_letter",
       "audit_dead_letter_replay",
       "audit_ingest",
       "audit_ingest_conflict",
+      "audit_intake",
       "audit_log",
+      "audit_run",
       "audit_source",
+      "audit_subtree",
       "audit_trail",
+      "audit_tree",
       "revocation",
       "service_key"
     ],

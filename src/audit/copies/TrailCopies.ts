@@ -105,7 +105,7 @@ const recorded = Effect.fnUntraced(function* (
     const row = makeRow(event, { id, timestamp, source: incarnation.source, seq: 1 })
     yield* insertTolerantly(connection, [row], request.by)
     yield* registerWithin(connection, incarnation)
-    yield* advanceSource(connection, row.source, row.seq, { committed: 1, deadLettered: 0, replayed: 0 })
+    yield* advanceSource(connection, row.source, row.seq, { committed: 1, deadLettered: 0, replayed: 0 }, [row])
     return { trail, formerTrail, auditId: row.id }
   }).pipe((body) => connection.transaction(body, { begun: true }))
   yield* incarnationStatements(connection, statementTimeout).signOffAtLastRow(incarnation)

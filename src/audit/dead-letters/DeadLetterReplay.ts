@@ -166,14 +166,22 @@ export const replayLetter = (
       )
     )
 
-  const report = Effect.fnUntraced(function* (letter: Letter, outcome: "replayed" | "present") {
+  /** `inserted` is the row of the letter, unless the table held it already. */
+  const report = Effect.fnUntraced(function* (
+    letter: Letter,
+    outcome: "replayed" | "present",
+    inserted: ReadonlyArray<HashedRow>
+  ) {
     yield* connection.query(countStatement, [letter.source, letter.seq])
     const timestamp = yield* Clock.currentTimeMillis
     const identity = { id: replay.nextId(timestamp), timestamp, source: incarnation.source, seq: replay.seq + 1 }
     const row = makeRow(encodeEvent(replayEvent(letter, outcome, by)), identity)
     yield* insertTolerantly(connection, [row], by)
     yield* registerWithin(connection, incarnation)
-    yield* advanceSource(connection, row.source, row.seq, { committed: 1, deadLettered: 0, replayed: 0 })
+    yield* advanceSource(connection, row.source, row.seq, { committed: 1, deadLettered: 0, replayed: 0 }, [
+      ...inserted,
+      row
+    ])
     return { ...key, outcome, detail: null, auditId: row.id }
   })
 
@@ -200,12 +208,12 @@ export const replayLetter = (
     const written = yield* tried(insertTolerantly(connection, [row], by))
     if (Either.isLeft(written)) return yield* without("failed", written.left)
     if (written.right.conflicts.length > 0) return yield* without("refused", conflictReason)
-    if (written.right.inserted === 1) {
+    if (written.right.inserted.length === 1) {
       // The insert records only the replay of a letter whose row is as it was.
       if (row.leafHash !== letter.leafHash) yield* record("replayed", `with the mark ${conflictMark}`)
-      return yield* report(letter, "replayed")
+      return yield* report(letter, "replayed", written.right.inserted)
     }
     yield* record("present", null)
-    return yield* report(letter, "present")
+    return yield* report(letter, "present", [])
   }).pipe((body) => connection.transaction(body, { begun: true }))
 }

@@ -229,7 +229,8 @@ export const ingestBatch = (
     if (written > 0) {
       const deadLettered = refused.size + plan.letters.length
       const counts = { committed: written - deadLettered, deadLettered, replayed: 0 }
-      yield* advanceSource(connection, place.source, place.lastSeq + written, counts)
+      const inserted = plan.rows.filter(({ id }) => !refused.has(id))
+      yield* advanceSource(connection, place.source, place.lastSeq + written, counts, inserted)
     }
     return plan.outcomes.map(
       (outcome): Ingested =>

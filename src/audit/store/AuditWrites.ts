@@ -6,6 +6,7 @@ import type { Connection } from "../../platform/postgres/Connection.ts"
 import { queryRows } from "../../platform/postgres/Rows.ts"
 import { canonicalJson, columnDefinitions, columnList, type HashedRow, isoTime } from "../encoding/AuditRow.ts"
 import type { Rejection } from "./AuditStore.ts"
+import { intakeClause, intakeJson } from "./IntakeRows.ts"
 
 /** A dead letter that can be written after all is recorded as a replay by $2, so that each event counts in one place. */
 const insertStatement = `
@@ -22,9 +23,9 @@ const insertStatement = `
     on conflict do nothing
     returning event_id
   )
-  select (select count(*) from inserted)::integer as inserted, (select count(*) from replayed)::integer as replayed`
+  select array(select id from inserted) as inserted, (select count(*) from replayed)::integer as replayed`
 
-const InsertedRow = Schema.Tuple(Schema.Struct({ inserted: Schema.Number, replayed: Schema.Number }))
+const InsertedRow = Schema.Tuple(Schema.Struct({ inserted: Schema.Array(Schema.String), replayed: Schema.Number }))
 
 /** A statement of its own, so that it sees the rows of a transaction that ended while the insert waited for it. */
 const conflictStatement = `
@@ -47,13 +48,22 @@ export const timeoutWithin = (deadline: Duration.Duration): number =>
   Math.max(1, Math.floor(Duration.toMillis(deadline) * 0.9))
 
 /** The values of `advanceStatement`: a source, its last number, and the increments of its counters. */
-type Advance = readonly [source: string, lastSeq: string, committed: string, deadLettered: string, replayed: string]
+type Advance = readonly [
+  source: string,
+  lastSeq: string,
+  committed: string,
+  deadLettered: string,
+  replayed: string,
+  /** The rows that the transaction inserted, for the tree. */
+  intake: string
+]
 
 /**
  * The last statement of each transaction, so that a session that is stuck earlier holds no lock on the row, which signing off
  * needs. The counts are written with the rows: a COMMIT whose answer is lost has written both or neither.
  */
-const advanceStatement = ([source, lastSeq, committed, deadLettered, replayed]: Advance): string => `
+const advanceStatement = ([source, lastSeq, committed, deadLettered, replayed, intake]: Advance): string => `
+  ${intakeClause(intake)}
   insert into gatekeeper.audit_source as known (source, last_seq, last_at, committed, dead_lettered, replayed)
   values (${source}, ${lastSeq}, clock_timestamp(), ${committed}, ${deadLettered}, ${replayed})
   on conflict (source) do update
@@ -62,7 +72,7 @@ const advanceStatement = ([source, lastSeq, committed, deadLettered, replayed]: 
     dead_lettered = known.dead_lettered + excluded.dead_lettered,
     replayed = known.replayed + excluded.replayed`
 
-const advanceByParameters = advanceStatement(["$1", "$2", "$3", "$4", "$5"])
+const advanceByParameters = advanceStatement(["$1", "$2", "$3", "$4", "$5", "$6"])
 
 const literal = (value: string | number): string => Pg.escapeLiteral(String(value))
 
@@ -74,12 +84,17 @@ const copyShare = 0.8
  * has no parameters, so the values are literals. COMMIT is not part of it: the server would commit without us, even after a look-up
  * of the rows found none and the source was signed off.
  */
-export const copyStatement = (source: string, lastSeq: number, rows: number, statementTimeout: number): string => {
+export const copyStatement = (
+  source: string,
+  lastSeq: number,
+  rows: ReadonlyArray<HashedRow>,
+  statementTimeout: number
+): string => {
   const copyTimeout = Math.ceil(statementTimeout * copyShare)
   return (
     `${beginBounded(copyTimeout, statementTimeout)}; copy gatekeeper.audit_log (${columnList}) from stdin; ` +
     `set local statement_timeout = ${Math.max(1, statementTimeout - copyTimeout)};` +
-    advanceStatement([literal(source), literal(lastSeq), literal(rows), "0", "0"])
+    advanceStatement([literal(source), literal(lastSeq), literal(rows.length), "0", "0", literal(intakeJson(rows))])
   )
 }
 
@@ -117,7 +132,7 @@ export interface Inserted {
   readonly replayed: number
 }
 
-/** Inserts the rows that are not in the table yet. Returns the rows whose id the table holds with another content. */
+/** Inserts the rows that are not in the table yet. Returns these, and the rows whose id the table holds with another content. */
 export const insertTolerantly = Effect.fnUntraced(function* (
   connection: Connection,
   rows: ReadonlyArray<HashedRow>,
@@ -125,15 +140,28 @@ export const insertTolerantly = Effect.fnUntraced(function* (
 ) {
   const batch = jsonBatch(rows)
   const [{ inserted, replayed }] = yield* queryRows(connection, InsertedRow, insertStatement, [batch, by])
-  if (inserted === rows.length) return { inserted, replayed, conflicts: [] }
+  if (inserted.length === rows.length) return { inserted: rows, replayed, conflicts: [] }
   const differing = yield* connection.query(conflictStatement, [batch])
-  const ids = new Set(differing.rows.map((row) => row["id"]))
-  return { inserted, replayed, conflicts: rows.filter((row) => ids.has(row.id)) }
+  const known = new Set(differing.rows.map((row) => row["id"]))
+  const fresh = new Set(inserted)
+  return {
+    inserted: rows.filter((row) => fresh.has(row.id)),
+    replayed,
+    conflicts: rows.filter((row) => known.has(row.id))
+  }
 })
 
-/** Advances a source to `lastSeq` and adds the rows that the transaction wrote. */
-export const advanceSource = (connection: Connection, source: string, lastSeq: number, inserted: Inserted) =>
-  connection.query(advanceByParameters, [source, lastSeq, inserted.committed, inserted.deadLettered, inserted.replayed])
+/**
+ * Advances a source to `lastSeq`, adds the rows that the transaction wrote, and queues those that it inserted for the tree. A
+ * transaction may insert rows of other sources too.
+ */
+export const advanceSource = (
+  connection: Connection,
+  source: string,
+  lastSeq: number,
+  { committed, deadLettered, replayed }: Inserted,
+  rows: ReadonlyArray<HashedRow>
+) => connection.query(advanceByParameters, [source, lastSeq, committed, deadLettered, replayed, intakeJson(rows)])
 
 export const conflictReason = "the table holds another event under this id"
 

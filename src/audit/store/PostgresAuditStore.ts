@@ -76,7 +76,13 @@ const insertRows = Effect.fnUntraced(function* (
     if (yield* insertDeadLetter(connection, row, { sqlstate: "23505", reason: conflictReason, attempts: 1 }))
       deadLettered += 1
   }
-  yield* advanceSource(connection, last.source, last.seq, { committed: inserted, deadLettered, replayed })
+  yield* advanceSource(
+    connection,
+    last.source,
+    last.seq,
+    { committed: inserted.length, deadLettered, replayed },
+    inserted
+  )
   return conflicts.map((row) => row.id)
 })
 
@@ -88,7 +94,7 @@ const appendRows = (
 ): Effect.Effect<Appended, DatabaseError> => {
   const last = rows.at(-1)
   if (last === undefined) return Effect.succeed({ conflicts: [] })
-  const copy = copyStatement(last.source, last.seq, rows.length, statementTimeout)
+  const copy = copyStatement(last.source, last.seq, rows, statementTimeout)
   const written = certain
     ? Effect.as(connection.copyIn(copy, copyChunks(rows)), [])
     : insertRows(connection, rows, last, statementTimeout)
@@ -100,7 +106,7 @@ const writeDeadLetter = (connection: Connection, row: HashedRow, why: Rejection,
     yield* connection.query(beginBounded(statementTimeout))
     const isNew = yield* insertDeadLetter(connection, row, why)
     const inserted = { committed: 0, deadLettered: isNew ? 1 : 0, replayed: 0 }
-    yield* advanceSource(connection, row.source, row.seq, inserted)
+    yield* advanceSource(connection, row.source, row.seq, inserted, [])
   }).pipe((body) => connection.transaction(body, { begun: true }))
 
 /**

@@ -1,0 +1,76 @@
+import { expect, it } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Redacted from "effect/Redacted"
+import { TreeIntegrator } from "../../../src/audit/tree/TreeIntegrator.ts"
+import { hasUnqueuedRows } from "../../../src/audit/tree/UnqueuedRows.ts"
+import { eventually } from "../../support/Eventually.ts"
+import { batchOf, ingestOf } from "../../support/Ingests.ts"
+import { gatekeeperDatabase, openTrail, query, recordMany, settled } from "../../support/Trail.ts"
+import { integratorOf, verifiedTree } from "../../support/Trees.ts"
+
+const runningOn = (url: Redacted.Redacted) =>
+  Effect.map(
+    Layer.build(TreeIntegrator.layerUrl({ url, pause: "10 millis", searchEvery: "100 millis" })),
+    Context.get(TreeIntegrator)
+  )
+
+const sizeIs = (integrator: typeof TreeIntegrator.Service, size: number) =>
+  eventually(integrator.status, (status) => status.size === size && status.lagRows === 0)
+
+it.scopedLive("rows are integrated while they are written, by two integrators, and the status says how far", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const first = yield* runningOn(url)
+    const second = yield* runningOn(url)
+    const { log } = yield* openTrail(url)
+    yield* recordMany(log, 600)
+    yield* sizeIs(first, 600)
+    yield* sizeIs(second, 600)
+    expect(yield* first.status).toEqual({ size: 600, lagRows: 0, lagSeconds: 0, problem: null })
+    expect(yield* verifiedTree(url)).toBe(600)
+  })
+)
+
+it.scopedLive("rows that a program without a tree wrote are found and integrated, once", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const { log } = yield* openTrail(url)
+    const { ingest } = yield* ingestOf(url)
+    yield* recordMany(log, 400)
+    yield* ingest("planner", batchOf(20))
+    yield* settled(log)
+    // As the program of the revision before leaves them.
+    yield* query(url, "delete from gatekeeper.audit_intake")
+    const connection = yield* integratorOf(url)
+    expect(yield* hasUnqueuedRows(connection)).toBe(true)
+    const integrator = yield* runningOn(url)
+    yield* sizeIs(integrator, 420)
+    expect(yield* hasUnqueuedRows(connection)).toBe(false)
+    yield* recordMany(log, 10)
+    yield* settled(log)
+    yield* query(url, "delete from gatekeeper.audit_intake where no = (select max(no) from gatekeeper.audit_intake)")
+    yield* sizeIs(integrator, 430)
+    expect(yield* verifiedTree(url)).toBe(430)
+  })
+)
+
+it.scopedLive("an integrator whose session is ended goes on in another", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const integrator = yield* runningOn(url)
+    const { log } = yield* openTrail(url)
+    yield* recordMany(log, 100)
+    yield* sizeIs(integrator, 100)
+    const ended = yield* query(
+      url,
+      `select pg_terminate_backend(pid) from pg_stat_activity
+       where application_name = 'gravitas audit tree' and datname = current_database()`
+    )
+    expect(ended).toHaveLength(1)
+    yield* recordMany(log, 100)
+    yield* sizeIs(integrator, 200)
+    expect(yield* verifiedTree(url)).toBe(200)
+  })
+)
