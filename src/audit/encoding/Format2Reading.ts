@@ -1,11 +1,22 @@
 import * as Predicate from "effect/Predicate"
 import { isAuditId } from "./AuditId.ts"
 import { isoTime } from "./AuditRow.ts"
+import { boundText } from "./BoundedText.ts"
+import { type Budget, encodeCanonical } from "./CanonicalJson.ts"
 import { CanonicalReader, parsed } from "./CanonicalReader.ts"
 import type { EventClient, Format2Row } from "./Format2Row.ts"
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const saltShape = /^[0-9a-f]{64}$/
+
+/** Only the depth is bounded, because the encoder calls itself for each level. The recorder's own metadata are less deep. */
+const anySize: Budget = { depth: 32, members: Infinity, size: Infinity, key: Infinity }
+
+/** RFC 8785 refuses half a surrogate pair, and PostgreSQL refuses NUL. */
+const checkText = (reader: CanonicalReader, text: string): string => {
+  if (boundText(text, Infinity).cleaned) reader.isCanonical = false
+  return text
+}
 
 /** Reads the members of an object in the order in which the caller asks for them. */
 class MemberReader {
@@ -27,12 +38,12 @@ class MemberReader {
   }
 
   optional(name: string): string | null {
-    return this.has(name) ? this.reader.string() : null
+    return this.has(name) ? checkText(this.reader, this.reader.string()) : null
   }
 
   required(name: string): string {
     this.need(name)
-    return this.reader.string()
+    return checkText(this.reader, this.reader.string())
   }
 }
 
@@ -49,6 +60,7 @@ const clientOf = (reader: CanonicalReader): EventClient => {
 const marksOf = (reader: CanonicalReader): ReadonlyArray<string> => {
   const marks = reader.strings()
   if (marks.length === 0) reader.isCanonical = false
+  for (const mark of marks) checkText(reader, mark)
   return marks
 }
 
@@ -82,8 +94,17 @@ const readRow = (reader: CanonicalReader) => {
 }
 
 /**
- * Returns the row whose `format2Json` is this text; undefined when the text is not canonical. The metadata stay text, as in format
- * 1: built again from their parsed form, keys that look like numbers would change places, and the digest with them.
+ * Whether a text is a JSON object in canonical form, and not the empty one, which is left out. A verifier that has the row only as
+ * columns writes the metadata again from their value, so any other form would give it another digest.
+ */
+const isCanonicalMetadata = (json: string): boolean => {
+  const members = parsed(json)
+  return json !== "{}" && Predicate.isReadonlyRecord(members) && encodeCanonical(members, anySize).json === json
+}
+
+/**
+ * Returns the row whose `format2Json` is this text; undefined when the text is not canonical JSON (RFC 8785), the metadata
+ * included.
  */
 export const format2RowOf = (json: string): Format2Row | undefined => {
   const reader = new CanonicalReader(json)
@@ -91,7 +112,6 @@ export const format2RowOf = (json: string): Format2Row | undefined => {
   if (!reader.isCanonical || !isAuditId(id) || !uuid.test(read.source) || !saltShape.test(read.salt)) return undefined
   const timestamp = Date.parse(time)
   if (Number.isNaN(timestamp) || isoTime(timestamp) !== time) return undefined
-  if (metadata === "{}") return undefined
-  if (metadata !== undefined && !Predicate.isReadonlyRecord(parsed(metadata))) return undefined
+  if (metadata !== undefined && !isCanonicalMetadata(metadata)) return undefined
   return { ...read, id, timestamp, metadata: metadata ?? "{}" }
 }

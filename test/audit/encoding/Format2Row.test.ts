@@ -161,3 +161,42 @@ it("members that are null, empty or unknown are refused", () => {
   expect(format2RowOf(flat.replace('"result"', '"metadata":{},"result"'))).toBeUndefined()
   expect(format2RowOf(flat.replace('"v":2', '"v":3'))).toBeUndefined()
 })
+
+const withMetadata = (metadata: string) =>
+  format2RowOf((vectors[0]?.flat ?? "").replace('"result"', () => `"metadata":${metadata},"result"`))
+
+it("metadata that are not in canonical form are refused, because a verifier writes them again from their value", () => {
+  for (const metadata of [
+    '{"a":1,"b":{"c":[2.5,"d"],"e":null}}',
+    '{"1":1,"10":2,"2":3}',
+    '{"\\u0001":"é\\n"}',
+    '{"a":1e+21}'
+  ]) {
+    expect(withMetadata(metadata)?.metadata).toBe(metadata)
+  }
+  const unsorted = [
+    '{"b":1,"a":2}',
+    '{"a":{"d":1,"c":2}}',
+    '{"a":[{"d":1,"c":2}]}',
+    '{"2":1,"10":2}',
+    '{"\uffff":1,"\u{1f600}":2}'
+  ]
+  const repeated = ['{"a":1,"a":1}', '{"a":1,"a":2}']
+  const numbers = ["1.0", "1e2", "-0", "0.10", "9007199254740993", "1e400", "1E21"].map((number) => `{"a":${number}}`)
+  const spaced = ['{"a": 1}', '{ "a":1}', '{"a":[1, 2]}']
+  const texts = ['{"a":"\\u00e9"}', '{"a":"\\/"}', '{"a":"\\ud800"}', '{"a":"\\u0000"}', '{"\\udc00":1}']
+  const deep = `{"a":${"[".repeat(100_000)}${"]".repeat(100_000)}}`
+  for (const metadata of [...unsorted, ...repeated, ...numbers, ...spaced, ...texts, deep, "[]", "null"]) {
+    expect(withMetadata(metadata), metadata.slice(0, 40)).toBeUndefined()
+  }
+})
+
+it("texts with NUL or with half a surrogate pair are refused", () => {
+  const flat = vectors[1]?.flat ?? ""
+  for (const escape of ["\\u0000", "\\ud800", "\\udc00"]) {
+    for (const text of ["allowed by a group", "curl/8.11", "groups.readers[0]", "7f3a", "reason:truncated"]) {
+      expect(flat).toContain(text)
+      expect(format2RowOf(flat.replace(text, text + escape))).toBeUndefined()
+    }
+  }
+})
