@@ -82,7 +82,7 @@ const project = Path.resolve(import.meta.dirname, "../..")
 
 const filesBelow = (folder: string): ReadonlyArray<string> =>
   Fs.readdirSync(Path.join(project, folder), { recursive: true, encoding: "utf8" })
-    .filter((name) => name.endsWith(".ts"))
+    .filter((name) => name.endsWith(".ts") && !name.split(Path.sep).includes("node_modules"))
     .map((name) => Path.join(folder, name))
     .toSorted()
 
