@@ -132,7 +132,7 @@ it("one public key counts as one witness, under whatever names", () => {
   }
 })
 
-it("a policy whose quorum is no number of its witnesses, or with a log's key as a witness, is refused", () => {
+it("a policy with an impossible quorum, or with a log's key as a witness, is refused", () => {
   const bytes = Buffer.from(signNote(checkpointText, [log]))
   expect(isRefused(verifyCheckpoint(bytes, { ...policy, quorum: 0 }))).toBe(false)
   for (const quorum of [Number.NaN, -1, 0.5, 2]) {
