@@ -4,8 +4,10 @@ import * as Schema from "effect/Schema"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { visible } from "../../platform/cli/TerminalText.ts"
 import { rowOf } from "../encoding/CanonicalRow.ts"
+import { format2RowOf } from "../encoding/Format2Reading.ts"
+import { format2Digest } from "../encoding/Format2Row.ts"
 import type { TrustPolicy } from "../tree/verify/Checkpoint.ts"
-import { encodeEntry } from "../tree/verify/LeafEntry.ts"
+import { encodeEntry, type LeafEntry } from "../tree/verify/LeafEntry.ts"
 import { parseProofFile, verifyProofFile } from "../tree/verify/ProofFile.ts"
 import { parseVerifierKey, Refusal } from "../tree/verify/SignedNote.ts"
 
@@ -67,6 +69,14 @@ const policyOf = ({ key, witnesses }: ProofQuestion): TrustPolicy | Refusal => {
   return { log, witnesses: keys, quorum: keys.length }
 }
 
+/** The entry that the tree has of an event; undefined when the text is not an event in canonical JSON. */
+const entryOf = (event: string): LeafEntry | undefined => {
+  const first = rowOf(event)
+  if (first !== undefined) return { format: 1, id: first.id, digest: first.leafHash }
+  const second = format2RowOf(event)
+  return second === undefined ? undefined : { format: 2, id: second.id, digest: format2Digest(second) }
+}
+
 const verifyBytes = (bytes: Uint8Array, question: ProofQuestion): ProvedEvent | Refusal => {
   if (bytes.length > maxBytes) return new Refusal(`it has more than ${maxBytes} bytes`)
   const policy = policyOf(question)
@@ -74,14 +84,13 @@ const verifyBytes = (bytes: Uint8Array, question: ProofQuestion): ProvedEvent | 
   const file = parseProofFile(bytes)
   if (file instanceof Refusal) return file
   const event = Buffer.from(file.extra ?? []).toString("utf8")
-  const row = rowOf(event)
-  if (row === undefined) return new Refusal("its extra line is not an event in canonical JSON (format 1)")
-  const entry = encodeEntry({ format: 1, id: row.id, digest: row.leafHash })
-  const checkpoint = verifyProofFile(file, entry, policy)
+  const entry = entryOf(event)
+  if (entry === undefined) return new Refusal("its extra line is not an event in canonical JSON (format 1 or 2)")
+  const checkpoint = verifyProofFile(file, encodeEntry(entry), policy)
   if (checkpoint instanceof Refusal) return checkpoint
   const { origin, size, witnesses } = checkpoint
   const signed = witnesses.map(({ key, time }) => ({ name: key.name, time: time ?? null }))
-  return { event, id: row.id, index: file.index, size, origin, witnesses: signed }
+  return { event, id: entry.id, index: file.index, size, origin, witnesses: signed }
 }
 
 /** Verifies a proof file, with the event in it. Needs neither a database nor a network nor a secret. */

@@ -5,6 +5,7 @@ import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { canonicalJson } from "../../../src/audit/encoding/AuditRow.ts"
+import { type Format2Row, format2Digest, format2Json } from "../../../src/audit/encoding/Format2Row.ts"
 import {
   cosignText,
   formatCheckpoint,
@@ -27,17 +28,19 @@ const log = makeSigningKey("log.example/trails/1", newKey())
 const witness = makeSigningKey("witness.example", newKey(), keyTypes.cosignature)
 const rows = rowsOf(5, { event: anEvent })
 
-/** A proof of the third of five events, with another event in it if one is given. */
-const proofOf = (event = rows[2]) => {
+const entries = rows.map(({ id, leafHash }) => ({ format: 1, id, digest: leafHash }))
+
+/** A proof of the third of five events, with another text in it if one is given. */
+const proofOf = (event = rows.slice(2, 3).map(canonicalJson).join(), third = entries[2]) => {
   const edge = new RightEdge()
   const hashes = new Map<string, Uint8Array>()
-  for (const { id, leafHash } of rows) {
-    const leaf = hashLeaf(encodeEntry({ format: 1, id, digest: leafHash }))
+  for (const [index, entry] of entries.entries()) {
+    const leaf = hashLeaf(encodeEntry(index === 2 && third !== undefined ? third : entry))
     edge.append(leaf, (level, index, hash) => hashes.set(`${level}/${index}`, hash))
   }
   const text = formatCheckpoint({ origin: log.verifier.name, size: edge.size, root: edge.root() })
   return formatProofFile({
-    extra: event === undefined ? undefined : Buffer.from(canonicalJson(event)),
+    extra: Buffer.from(event),
     index: 2,
     proof: foldSteps(
       inclusionSteps(2, edge.size),
@@ -77,7 +80,7 @@ it.scopedLive("trail verify-proof refuses another event, another key and a missi
     const verify = yield* withProof(proofOf())
     const other = makeSigningKey(log.verifier.name, newKey())
     const absent = makeSigningKey("absent.example", newKey(), keyTypes.cosignature)
-    const otherEvent = yield* withProof(proofOf(rows[3]))
+    const otherEvent = yield* withProof(proofOf(rows.slice(3, 4).map(canonicalJson).join()))
     expect(yield* otherEvent("--key", key)).toMatchObject({ code: 5 })
     expect(yield* verify("--key", formatVerifierKey(other.verifier))).toMatchObject({ code: 5 })
     expect(yield* verify("--key", "not a key")).toMatchObject({ code: 5 })
@@ -93,5 +96,36 @@ it.scopedLive("trail verify-proof refuses another event, another key and a missi
     expect(missing.stderr).toContain("1 witnesses signed the checkpoint; 2 are needed")
     const empty = yield* withProof(Buffer.of())
     expect(yield* empty("--key", key)).toMatchObject({ code: 5 })
+  })
+)
+
+/** The third event, as it would be in format 2. */
+const format2Rows = rows.slice(2, 3).map(
+  (row): Format2Row => ({
+    ...row,
+    salt: "0f".repeat(32),
+    policyVersion: "7f3a",
+    rule: "groups.readers[0]",
+    traceId: null,
+    identity: "gatekeeper",
+    askedBy: null,
+    client: { address: "203.0.113.7" }
+  })
+)
+
+it.scopedLive("trail verify-proof accepts an event of format 2, and refuses another salt or format byte", () =>
+  Effect.gen(function* () {
+    for (const row of format2Rows) {
+      const entry = { format: 2, id: row.id, digest: format2Digest(row) }
+      const verify = yield* withProof(proofOf(format2Json(row), entry))
+      const accepted = yield* verify("--key", key, "--json")
+      expect(accepted.code).toBe(0)
+      expect(JSON.parse(accepted.stdout)).toMatchObject({ result: { id: row.id, index: 2, event: format2Json(row) } })
+      const otherSalt = yield* withProof(proofOf(format2Json({ ...row, salt: "0e".repeat(32) }), entry))
+      expect(yield* otherSalt("--key", key)).toMatchObject({ code: 5 })
+      const otherByte = yield* withProof(proofOf(format2Json(row), { ...entry, format: 1 }))
+      expect(yield* otherByte("--key", key)).toMatchObject({ code: 5 })
+    }
+    expect(format2Rows).toHaveLength(1)
   })
 )
