@@ -153,6 +153,12 @@ export class HistoryWriter extends Context.Tag("router/history/HistoryWriter")<
           write: (rows) =>
             Effect.suspend(() => {
               const weight = weightOf(rows)
+              if (weight > options.capacity) {
+                return lose(
+                  rows.length,
+                  `the request has ${weight} characters, and at most ${options.capacity} may wait`
+                )
+              }
               if (waiting + weight > options.capacity) return lose(rows.length, "too many wait for the database")
               // The ids are made before the first attempt: one that seems to fail may have been written.
               const entry = rows.map((row) => ({ ...row, messageId: randomUUID() }))

@@ -137,9 +137,14 @@ export const attempt = (
       const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
       const metrics = shellMetrics(shell)
       const asked = yield* monotonicMillis
+      let isCounted = false
+      const count = (outcome: Parameters<typeof metrics.called>[0]) => {
+        if (!isCounted) metrics.called(outcome)
+        isCounted = true
+      }
       const ended = (failure?: ProviderFailure) =>
         Effect.suspend(() => {
-          metrics.called(failure?.kind ?? "answered")
+          count(failure?.kind ?? "answered")
           return settle(failure === undefined ? "answered" : outcomeOf(failure))
         })
       const answer: Effect.Effect<ShellAnswer, ProviderFailure> = request.stream
@@ -154,12 +159,15 @@ export const attempt = (
         Effect.tap(() =>
           Effect.flatMap(monotonicMillis, (now) => {
             metrics.began((now - asked) / 1_000)
-            return request.stream ? settle("began") : ended()
+            if (!request.stream) return ended()
+            // A stream that has begun and was not read to its end: its client left, or it was stopped.
+            const leave = Effect.sync(() => count("abandoned"))
+            return Effect.zipRight(Scope.addFinalizer(scope, leave), settle("began"))
           })
         ),
         Effect.tapError(ended),
         Effect.onInterrupt(() => {
-          metrics.called("abandoned")
+          count("abandoned")
           return settle("abandoned")
         }),
         Effect.tapDefect(() => settle("failed")),

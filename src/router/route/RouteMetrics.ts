@@ -13,7 +13,8 @@ const tokens = MetricKey.counter("router_tokens", {
 })
 
 const calls = MetricKey.counter("router_provider_calls", {
-  description: "Calls of providers, by shell and outcome: answered, or the kind of the failure",
+  description:
+    "Calls of providers, by shell and outcome: answered, abandoned (the client left, or it was stopped), or the kind of the failure",
   incremental: true
 })
 

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Metric from "effect/Metric"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
@@ -93,6 +94,29 @@ describe("HistoryWriter", () => {
       expect(yield* since()).toBe(1)
       yield* write([row("c")])
       expect(yield* since()).toBe(1)
+    })
+  )
+
+  it.effect("a request beyond the capacity is counted and logged with its size, and the next one is written", () =>
+    Effect.gen(function* () {
+      const since = yield* lostSince
+      const logged: Array<string> = []
+      const seen: Array<string> = []
+      const { end, write } = yield* writing(
+        (rows) => Effect.sync(() => void seen.push(...rows.map(({ requestId }) => requestId))),
+        10_000
+      )
+      const logger = Logger.make(({ message }) => void logged.push(String(message)))
+      yield* write([row("large", "x".repeat(20_000))]).pipe(
+        Effect.provide(Logger.replace(Logger.defaultLogger, logger))
+      )
+      yield* write([row("next")])
+      yield* end
+      expect(yield* since()).toBe(1)
+      expect(logged).toEqual([
+        "1 message is not in the history: the request has 20300 characters, and at most 10000 may wait"
+      ])
+      expect(seen).toEqual(["next"])
     })
   )
 
