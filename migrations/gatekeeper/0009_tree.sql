@@ -25,6 +25,8 @@ create table gatekeeper.audit_intake (
   constraint audit_intake_entries_check check (n > 0 and octet_length(entries) = n * 49)
 );
 alter table gatekeeper.audit_intake alter column entries set storage external;
+-- Each row is deleted soon after it was inserted, and looks into the queue pass over what is dead.
+alter table gatekeeper.audit_intake set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 
 -- The state of the tree, one row, which only moves forward. edge has the hashes of the full subtrees in the size, from the largest to
 -- the smallest (32 bytes each); partial has the entries after the last full bundle. An integrator locks the row until its COMMIT, which

@@ -4,10 +4,10 @@ import { runInSteps } from "../../platform/os/EventLoop.ts"
 import type { Connection } from "../../platform/postgres/Connection.ts"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { queryRows } from "../../platform/postgres/Rows.ts"
-import { type Integrated, integrating, type QueuedRun, type TreeState } from "./Integration.ts"
+import { checkState, type Integrated, integrating, type QueuedRun, type TreeState } from "./Integration.ts"
 
 /** Entries and queue rows of one step, so that a step takes a fraction of a second even when millions of rows wait. */
-const entriesInStep = 65_536
+const entriesInStep = 16_384
 const rowsInStep = 1_024
 
 /**
@@ -84,11 +84,11 @@ const Queue = Schema.Array(Schema.Struct({ ...run, no: Schema.String, entries: S
 /**
  * - `busy`: another integrator works.
  * - `idle`: the queue is empty.
- * - `integrated`: `queued` rows of the queue were integrated; more may wait.
+ * - `integrated`: `queued` rows of the queue were integrated; where `isLast`, it was empty then.
  */
 export type StepOutcome =
   | { readonly _tag: "busy" | "idle" }
-  | { readonly _tag: "integrated"; readonly size: number; readonly queued: number }
+  | { readonly _tag: "integrated"; readonly size: number; readonly queued: number; readonly isLast: boolean }
 
 const write = Effect.fnUntraced(function* (
   connection: Connection,
@@ -131,6 +131,18 @@ const write = Effect.fnUntraced(function* (
   yield* connection.query("select pg_notify('gravitas_tree', $1)", [String(size)])
 })
 
+/** Damage to the state stops the tree, and nothing else. */
+const soundState = (state: TreeState): Effect.Effect<void, DatabaseError> =>
+  Effect.try({
+    try: () => checkState(state),
+    catch: (cause) =>
+      new DatabaseError({
+        phase: "statement",
+        sqlstate: "XX001",
+        reason: `the tree of the audit trail is damaged: ${cause instanceof Error ? cause.message : String(cause)}`
+      })
+  })
+
 /**
  * Moves the oldest entries of the queue into the tree, in one transaction. Before its COMMIT nothing has changed; a step that is cut off is
  * repeated by the next one, here or in another gatekeeper.
@@ -141,11 +153,14 @@ export const integrateStep = (connection: Connection): Effect.Effect<StepOutcome
     const [{ isLocked }] = yield* queryRows(connection, Locked, tryLockStatement)
     if (!isLocked) return { _tag: "busy" as const }
     const [before] = yield* queryRows(connection, State, stateStatement)
+    yield* soundState(before)
     const queue = yield* queryRows(connection, Queue, queueStatement)
     if (queue.length === 0) return { _tag: "idle" as const }
     const queued = JSON.stringify(queue.map(({ firstSeq, n, source }) => ({ source, first_seq: firstSeq, n })))
     const known = yield* queryRows(connection, Runs, overlapStatement, [queued])
     const integrated = yield* runInSteps(() => integrating(before, queue, known))
     yield* write(connection, before, queue, integrated)
-    return { _tag: "integrated" as const, size: integrated.state.size, queued: queue.length }
+    const entries = queue.reduce((sum, { n }) => sum + n, 0)
+    const isLast = queue.length < rowsInStep && entries < entriesInStep
+    return { _tag: "integrated" as const, size: integrated.state.size, queued: queue.length, isLast }
   }).pipe((body) => connection.transaction(body, { begun: true }))

@@ -60,12 +60,12 @@ const bySourceAndSeq = (
 ): number => (a.source === b.source ? a.seq - b.seq : a.source < b.source ? -1 : 1)
 
 /**
- * Queues the rows of the page after an id that the tree does not have. Returns the last id of the page, or undefined at the end. A row
- * that is queued already is queued twice, and gets one index all the same.
+ * Queues the rows of the page after an id that the tree does not have. Returns the last id of the page, undefined at the end. A row
+ * that is queued already is queued twice, and gets one index all the same. `queued` is how many rows were queued.
  */
 export const queuePage = Effect.fnUntraced(function* (connection: Connection, after: string) {
   const page = yield* queryRows(connection, Page, pageStatement, [after])
   const rows = page.filter(({ isIndexed }) => !isIndexed).toSorted(bySourceAndSeq)
   if (rows.length > 0) yield* connection.query(`${intakeClause("$1")} select`, [intakeJson(rows)])
-  return page.length < rowsInPage ? undefined : page.at(-1)?.id
+  return { queued: rows.length, last: page.length < rowsInPage ? undefined : page.at(-1)?.id }
 })

@@ -1,9 +1,12 @@
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as FastCheck from "effect/FastCheck"
 import { intakeRuns } from "../../../src/audit/store/IntakeRows.ts"
-import { uncovered } from "../../../src/audit/tree/Integration.ts"
+import { checkState, IndexedNumbers, integrating, type SourceRun } from "../../../src/audit/tree/Integration.ts"
 import { integrateStep } from "../../../src/audit/tree/IntegrationStep.ts"
-import { encodeEntry } from "../../../src/audit/tree/verify/LeafEntry.ts"
+import { encodeEntry, entryLength } from "../../../src/audit/tree/verify/LeafEntry.ts"
+import { emptyRoot } from "../../../src/audit/tree/verify/MerkleProofs.ts"
+import { runAtOnce } from "../../../src/platform/os/EventLoop.ts"
 import { anEvent, rowsOf } from "../../support/AuditEvents.ts"
 import { eventually } from "../../support/Eventually.ts"
 import { batchOf, ingestOf } from "../../support/Ingests.ts"
@@ -25,14 +28,62 @@ it("rows are queued as runs of consecutive numbers of one source, with the bytes
   expect(intakeRuns([])).toEqual([])
 })
 
+const source = "0193a5b0-7c6e-7def-8123-456789abcdef"
+const run = (firstSeq: number, n: number) => ({ source, firstSeq, n })
+
 it("of a run, the parts that no earlier run has are left", () => {
-  const source = "0193a5b0-7c6e-7def-8123-456789abcdef"
-  const run = (firstSeq: number, n: number) => ({ source, firstSeq, n })
-  expect(uncovered(run(10, 10), [])).toEqual([run(10, 10)])
-  expect(uncovered(run(10, 10), [run(1, 9), run(20, 5)])).toEqual([run(10, 10)])
-  expect(uncovered(run(10, 10), [run(18, 9), run(1, 11), run(13, 2)])).toEqual([run(12, 1), run(15, 3)])
-  expect(uncovered(run(10, 10), [run(1, 100)])).toEqual([])
-  expect(uncovered(run(10, 10), [{ ...run(1, 100), source: "another" }])).toEqual([run(10, 10)])
+  const parts = (known: ReadonlyArray<SourceRun>) => new IndexedNumbers(known).add(run(10, 10)).parts
+  expect(parts([])).toEqual([run(10, 10)])
+  expect(parts([run(1, 9), run(20, 5)])).toEqual([run(10, 10)])
+  expect(parts([run(18, 9), run(1, 11), run(13, 2)])).toEqual([run(12, 1), run(15, 3)])
+  expect(parts([run(1, 100)])).toEqual([])
+  expect(parts([{ ...run(1, 100), source: "another" }])).toEqual([run(10, 10)])
+})
+
+it.prop(
+  "each number of a source is in one part, in whatever order and however often its runs come",
+  [FastCheck.array(FastCheck.tuple(FastCheck.integer({ min: 1, max: 60 }), FastCheck.integer({ min: 1, max: 20 })))],
+  ([queued]) => {
+    const indexed = new IndexedNumbers([])
+    const covered = new Set<number>()
+    for (const [firstSeq, n] of queued) {
+      const expected = Array.from({ length: n }, (_, at) => firstSeq + at).filter((seq) => !covered.has(seq))
+      const { parts } = indexed.add(run(firstSeq, n))
+      expect(parts.flatMap((part) => Array.from({ length: part.n }, (_, at) => part.firstSeq + at))).toEqual(expected)
+      for (const seq of expected) covered.add(seq)
+    }
+  }
+)
+
+it("work on many known runs gives way to other work", () => {
+  const known = Array.from({ length: 16_384 }, (_, at) => run(at + 1, 1))
+  const queue = Array.from({ length: 64 }, (_, at) => ({
+    ...run(at * 256 + 1, 256),
+    no: String(at),
+    entries: new Uint8Array()
+  }))
+  const empty = { size: 0, root: emptyRoot, edge: new Uint8Array(), partial: new Uint8Array() }
+  expect([...integrating(empty, queue, known)]).toHaveLength(64)
+})
+
+it("runs that follow each other in a step are one run", () => {
+  const entries = (n: number) => new Uint8Array(n * entryLength).fill(1)
+  const queue = [run(1, 2), run(3, 1), run(9, 1)].map((queued, at) => ({
+    ...queued,
+    no: String(at),
+    entries: entries(queued.n)
+  }))
+  const empty = { size: 0, root: emptyRoot, edge: new Uint8Array(), partial: new Uint8Array() }
+  const { runs, state } = runAtOnce(integrating(empty, queue, []))
+  expect(runs).toEqual([
+    { ...run(1, 3), firstIndex: 0 },
+    { ...run(9, 1), firstIndex: 3 }
+  ])
+  expect(() => checkState(state)).not.toThrow()
+  expect(() => checkState({ ...state, root: emptyRoot })).toThrow(RangeError)
+  expect(() => checkState({ ...state, partial: state.partial.slice(entryLength) })).toThrow(RangeError)
+  expect(() => checkState({ ...state, partial: Buffer.from(state.partial).fill(2, 0, 1) })).toThrow(RangeError)
+  expect(() => checkState({ ...state, edge: new Uint8Array(64) })).toThrow(RangeError)
 })
 
 it.scopedLive("each row gets one index, in bundles and beyond them, whichever path wrote it", () =>

@@ -74,3 +74,34 @@ it.scopedLive("an integrator whose session is ended goes on in another", () =>
     expect(yield* verifiedTree(url)).toBe(200)
   })
 )
+
+it.scopedLive.each(["set_bit(edge, 3, 1 - get_bit(edge, 3))", "edge || substr(edge, 1, 32)"])(
+  "nothing is built upon a damaged state, %s: the status says so, and the tree goes on once it is repaired",
+  (damaged) =>
+    Effect.gen(function* () {
+      const url = yield* gatekeeperDatabase
+      const { log } = yield* openTrail(url)
+      const integrator = yield* runningOn(url)
+      yield* recordMany(log, 300)
+      yield* sizeIs(integrator, 300)
+      const [state] = yield* query(url, "select encode(edge, 'hex') as edge from gatekeeper.audit_tree")
+      const setEdge = (edge: string) =>
+        query(
+          url,
+          `do $$ begin
+            alter table gatekeeper.audit_tree disable trigger audit_tree_forward;
+            update gatekeeper.audit_tree set edge = ${edge};
+            alter table gatekeeper.audit_tree enable always trigger audit_tree_forward;
+          end $$`
+        )
+      yield* setEdge(damaged)
+      yield* recordMany(log, 10)
+      const seen = yield* eventually(integrator.status, (status) => status.problem !== null)
+      expect(seen.problem).toContain("the tree of the audit trail is damaged")
+      expect(seen.size).toBe(300)
+      yield* setEdge(`decode('${String(state?.["edge"])}', 'hex')`)
+      yield* sizeIs(integrator, 310)
+      expect((yield* integrator.status).problem).toBeNull()
+      expect(yield* verifiedTree(url)).toBe(310)
+    })
+)
