@@ -192,26 +192,28 @@ it.scopedLive("an integrator that stops in its transaction loses its lock, and n
   })
 )
 
-it.scopedLive("a step on a state that another integrator moved on is refused, also where no lock and no key stops it", () =>
-  Effect.gen(function* () {
-    const url = yield* gatekeeperDatabase
-    const { log } = yield* openTrail(url)
-    yield* recordMany(log, 100)
-    yield* settled(log)
-    const late = yield* integratorOf(url)
-    const other = yield* integratorOf(url)
-    const unlocked = integrateStep({
-      ...late,
-      query: (text, ...rest) =>
-        text.includes("pg_try_advisory")
-          ? late.query('select true as "isLocked"')
-          : text.includes("insert into gatekeeper.audit_run")
-            ? Effect.zipRight(integrateAll(other), late.query("select 1"))
-            : late.query(text.replace(" for update", ""), ...rest)
+it.scopedLive(
+  "a step on a state that another integrator moved on is refused, also where no lock and no key stops it",
+  () =>
+    Effect.gen(function* () {
+      const url = yield* gatekeeperDatabase
+      const { log } = yield* openTrail(url)
+      yield* recordMany(log, 100)
+      yield* settled(log)
+      const late = yield* integratorOf(url)
+      const other = yield* integratorOf(url)
+      const unlocked = integrateStep({
+        ...late,
+        query: (text, ...rest) =>
+          text.includes("pg_try_advisory")
+            ? late.query('select true as "isLocked"')
+            : text.includes("insert into gatekeeper.audit_run")
+              ? Effect.zipRight(integrateAll(other), late.query("select 1"))
+              : late.query(text.replace(" for update", ""), ...rest)
+      })
+      expect(yield* Effect.flip(unlocked)).toMatchObject({ sqlstate: "40001" })
+      expect(yield* verifiedTree(url)).toBe(100)
     })
-    expect(yield* Effect.flip(unlocked)).toMatchObject({ sqlstate: "40001" })
-    expect(yield* verifiedTree(url)).toBe(100)
-  })
 )
 
 it.scopedLive("the tree never goes back, and no part of it is changed or removed", () =>
