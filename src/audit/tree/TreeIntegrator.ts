@@ -145,7 +145,13 @@ const make = Effect.fnUntraced(function* (options: TreeIntegratorOptions) {
     )
   }
   const session = connect({ url: options.url, applicationName: "gravitas audit tree", deadline: "15 seconds" }).pipe(
-    Effect.flatMap((connection) => Effect.forever(round(connection))),
+    // A stop waits for no answer: a step that is cut off has changed nothing, and the server may be away.
+    Effect.flatMap((connection) =>
+      Effect.forever(round(connection)).pipe(
+        Effect.disconnect,
+        Effect.onInterrupt(() => connection.destroy)
+      )
+    ),
     Effect.scoped,
     // A defect too: the tree would stand still until the next start.
     Effect.sandbox,
