@@ -8,6 +8,7 @@ import * as Schema from "effect/Schema"
 import { type EventQuery, pageStatement } from "../../src/audit/AuditReader.ts"
 import * as PostgresAuditStore from "../../src/audit/store/PostgresAuditStore.ts"
 import { rowsOf } from "../support/AuditEvents.ts"
+import { earlierWriter } from "../support/EarlierWriter.ts"
 import { gatekeeperDownTo, gatekeeperUp, gatekeeperUpTo } from "../support/GatekeeperSchema.ts"
 import { partitionIndexes, partitionsOf } from "../support/PartitionIndexes.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
@@ -37,7 +38,7 @@ it.scopedLive("every partition has the indexes for reading: one that existed, an
     const now = Date.now()
     const rows = [now - 2 * month, now].flatMap((timestamp) => rowsOf(50, { timestamp }))
     for (const row of rows) yield* store.makePartition(row.id)
-    yield* store.append(rows, { certain: true })
+    yield* (yield* earlierWriter(url))(rows)
     yield* gatekeeperUp(url)
     for (const row of rowsOf(1, { timestamp: now - 6 * month })) yield* store.makePartition(row.id)
     const valid = Effect.map(indexed(url), (found) => found.filter((index) => index["valid"] === true).length)

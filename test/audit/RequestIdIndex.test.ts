@@ -5,6 +5,7 @@ import * as Fiber from "effect/Fiber"
 import type * as Redacted from "effect/Redacted"
 import * as PostgresAuditStore from "../../src/audit/store/PostgresAuditStore.ts"
 import { anEvent, rowsOf } from "../support/AuditEvents.ts"
+import { earlierWriter } from "../support/EarlierWriter.ts"
 import { gatekeeperDownTo, gatekeeperUp, gatekeeperUpTo } from "../support/GatekeeperSchema.ts"
 import { partitionIndexes } from "../support/PartitionIndexes.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
@@ -23,7 +24,7 @@ it.scopedLive("every partition is indexed by request: those that were there, and
     const now = Date.now()
     const rows = [now - 2 * month, now].flatMap((timestamp) => rowsOf(50, { timestamp }))
     for (const row of rows) yield* store.makePartition(row.id)
-    yield* store.append(rows, { certain: true })
+    yield* (yield* earlierWriter(url))(rows)
     yield* gatekeeperUp(url)
     const late = rowsOf(1, { timestamp: now - 6 * month })
     expect(yield* Effect.forEach(late, (row) => store.makePartition(row.id))).toEqual([true])
@@ -66,11 +67,11 @@ it.scopedLive("is built beside writers: they wait, and neither they nor the revi
   Effect.gen(function* () {
     const url = yield* freshDatabase
     yield* gatekeeperUpTo(url, 4)
-    const store = yield* PostgresAuditStore.make({ url })
-    for (let part = 0; part < 100; part++) yield* store.append(rowsOf(1_000), { certain: true })
+    const write = yield* earlierWriter(url)
+    for (let part = 0; part < 100; part++) yield* write(rowsOf(1_000))
     const writers = yield* Effect.forEach([1, 2], () =>
-      Effect.flatMap(PostgresAuditStore.make({ url }), (writer) =>
-        Effect.fork(Effect.forever(Effect.suspend(() => Effect.asVoid(writer.append(rowsOf(1), { certain: true })))))
+      Effect.flatMap(earlierWriter(url), (writer) =>
+        Effect.fork(Effect.forever(Effect.suspend(() => Effect.asVoid(writer(rowsOf(1))))))
       )
     )
     yield* gatekeeperUp(url)
