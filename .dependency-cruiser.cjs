@@ -117,12 +117,13 @@ module.exports = {
       comment:
         "Code that neither main.ts nor a migration reaches is dead, even where a test keeps it company. " +
         "src/migrator/revision/ has the former paths that the applied revisions of an installation import. " +
-        "The files of src/audit/tree/ write formats; strike them out here once the integrator and the publisher use them.",
+        "Four files of src/audit/tree/ write formats; strike them out here once the publisher uses them.",
       severity: "error",
       from: { path: "^(src/main[.]ts$|migrations/)" },
       to: {
         path: "^src/",
-        pathNot: "^src/(main[.]ts$|migrator/revision/|audit/tree/[A-Z])|[.]d[.]ts$",
+        pathNot:
+          "^src/(main[.]ts$|migrator/revision/|audit/tree/(EntryReading|NoteSigning|ProofBuilding|ProofFileWriting)[.]ts$)|[.]d[.]ts$",
         reachable: false
       }
     }

@@ -1,3 +1,4 @@
+import type * as Http from "node:http"
 import * as Effect from "effect/Effect"
 
 /** Tells the bench that started this process. */
@@ -31,3 +32,19 @@ export const usageOnDemand: Effect.Effect<never> = Effect.async<unknown>((resume
   Effect.flatMap((message) => Effect.suspend(() => tell(message === "memory" ? memory() : processorTime()))),
   Effect.forever
 )
+
+/** Serves on a free port of the loopback address, tells the bench its URL, and then its usage when asked. */
+export const serveBench = (server: Http.Server): Effect.Effect<never> =>
+  Effect.async<string>((resume) => {
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address()
+      resume(
+        typeof address === "object" && address !== null
+          ? Effect.succeed(`http://127.0.0.1:${address.port}`)
+          : Effect.dieMessage("the server has no port")
+      )
+    })
+  }).pipe(
+    Effect.flatMap((url) => tell({ url })),
+    Effect.zipRight(usageOnDemand)
+  )

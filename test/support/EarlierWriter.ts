@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
-import { canonicalJson, columnDefinitions, columnList, type HashedRow } from "../../src/audit/encoding/AuditRow.ts"
+import { columnDefinitions, columnList, type HashedRow } from "../../src/audit/encoding/AuditRow.ts"
+import { jsonBatch } from "../../src/audit/store/AuditWrites.ts"
 import { connect } from "../../src/platform/postgres/Connection.ts"
 
 const insertStatement = `
@@ -19,8 +20,7 @@ export const earlierWriter = (url: Redacted.Redacted) =>
     (connection) => (rows: ReadonlyArray<HashedRow>) =>
       connection.transaction(
         Effect.gen(function* () {
-          const batch = rows.map((row) => `${canonicalJson(row).slice(0, -1)},"leaf_hash":"\\\\x${row.leafHash}"}`)
-          yield* connection.query(insertStatement, [`[${batch.join(",")}]`])
+          yield* connection.query(insertStatement, [jsonBatch(rows)])
           const last = rows.at(-1)
           if (last !== undefined) yield* connection.query(advanceStatement, [last.source, last.seq, rows.length])
         })

@@ -1,10 +1,9 @@
 import * as Http from "node:http"
-import type { AddressInfo } from "node:net"
 import { pipeline } from "node:stream"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Effect from "effect/Effect"
 import { Agent, request as ask } from "undici"
-import { endWithBench, tell, usageOnDemand } from "../../../test/support/BenchChild.ts"
+import { endWithBench, serveBench } from "../../../test/support/BenchChild.ts"
 
 /** The least that a proxy of chats does: asks the provider by undici and pipes the body of its answer. The word is its URL. */
 const provider = process.argv[2] ?? ""
@@ -30,10 +29,5 @@ Effect.gen(function* () {
   const server = Http.createServer((request, response) => {
     pipe(request, response).catch((error: unknown) => response.destroy(error instanceof Error ? error : undefined))
   })
-  yield* Effect.async<void>((resume) => {
-    server.listen(0, "127.0.0.1", () => resume(Effect.void))
-  })
-  const { port } = server.address() as AddressInfo
-  yield* tell({ url: `http://127.0.0.1:${port}` })
-  yield* usageOnDemand
+  yield* serveBench(server)
 }).pipe(NodeRuntime.runMain)

@@ -1,8 +1,7 @@
 import * as Http from "node:http"
-import type { AddressInfo } from "node:net"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Effect from "effect/Effect"
-import { endWithBench, tell, usageOnDemand } from "../../../test/support/BenchChild.ts"
+import { endWithBench, serveBench } from "../../../test/support/BenchChild.ts"
 
 /** A provider of models that streams the same answer to every request. StreamTargets starts it. */
 
@@ -49,10 +48,5 @@ Effect.gen(function* () {
     request.resume()
     request.once("end", () => answer(response))
   })
-  yield* Effect.async<void>((resume) => {
-    server.listen(0, "127.0.0.1", () => resume(Effect.void))
-  })
-  const { port } = server.address() as AddressInfo
-  yield* tell({ url: `http://127.0.0.1:${port}` })
-  yield* usageOnDemand
+  yield* serveBench(server)
 }).pipe(NodeRuntime.runMain)

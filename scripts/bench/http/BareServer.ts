@@ -1,12 +1,11 @@
 import * as Http from "node:http"
-import type { AddressInfo } from "node:net"
 import * as HttpRouter from "@effect/platform/HttpRouter"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Effect from "effect/Effect"
-import { endWithBench, tell, usageOnDemand } from "../../../test/support/BenchChild.ts"
+import { endWithBench, serveBench } from "../../../test/support/BenchChild.ts"
 
 /** What a gatekeeper can at best be as fast as: takes its question as JSON and answers as long, but decides and records nothing. */
 
@@ -55,10 +54,5 @@ endWithBench()
 
 Effect.gen(function* () {
   const server = Http.createServer(yield* handler)
-  yield* Effect.async<void>((resume) => {
-    server.listen(0, "127.0.0.1", () => resume(Effect.void))
-  })
-  const { port } = server.address() as AddressInfo
-  yield* tell({ url: `http://127.0.0.1:${port}` })
-  yield* usageOnDemand
+  yield* serveBench(server)
 }).pipe(NodeRuntime.runMain)

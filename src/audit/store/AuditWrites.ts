@@ -121,7 +121,7 @@ export const isConflict = `exists (
 )`
 
 /** The canonical event has the names of the columns; only its hash is added. */
-const jsonBatch = (rows: ReadonlyArray<HashedRow>): string =>
+export const jsonBatch = (rows: ReadonlyArray<HashedRow>): string =>
   `[${rows.map((row) => `${canonicalJson(row).slice(0, -1)},"leaf_hash":"\\\\x${row.leafHash}"}`).join(",")}]`
 
 /** Rows that a transaction inserted: the increments of a source's counters. */

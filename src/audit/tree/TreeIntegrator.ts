@@ -102,6 +102,8 @@ const makeRound = (options: TreeIntegratorOptions, keep: (seen: Partial<TreeStat
     found += queued
     searchedTo = last
     if (last !== undefined || found > 0) return
+    // Another gatekeeper may have found them meanwhile.
+    if (!(yield* hasUnqueuedRows(connection))) return
     nextSearch = now + Math.max(searchEvery, fruitlessSearchEvery)
     yield* Effect.logWarning(
       "The counters of the audit trail say that rows are not in its tree, and none was found: rows may have been removed. " +
@@ -153,7 +155,7 @@ const make = Effect.fnUntraced(function* (options: TreeIntegratorOptions) {
       )
     ),
     Effect.scoped,
-    // A defect too: the tree would stand still until the next start.
+    // A defect is tried again as well: it must not stop the tree until the next start.
     Effect.sandbox,
     Effect.tapError(report),
     Effect.retry(retries)

@@ -105,3 +105,23 @@ it.scopedLive.each(["set_bit(edge, 3, 1 - get_bit(edge, 3))", "edge || substr(ed
       expect(yield* verifiedTree(url)).toBe(310)
     })
 )
+
+it.scopedLive(
+  "a defect does not end the integrator: the status names it, and the tree goes on once its cause is gone",
+  () =>
+    Effect.gen(function* () {
+      const url = yield* gatekeeperDatabase
+      const { log } = yield* openTrail(url)
+      const integrator = yield* runningOn(url)
+      yield* recordMany(log, 100)
+      yield* sizeIs(integrator, 100)
+      // A bigint is read as a text, which is not what the rows are decoded as.
+      yield* query(url, "alter table gatekeeper.audit_intake alter column n type bigint")
+      yield* recordMany(log, 10)
+      const { problem } = yield* eventually(integrator.status, (status) => status.problem !== null)
+      expect(problem).toContain('Expected number, actual "10"')
+      yield* query(url, "alter table gatekeeper.audit_intake alter column n type integer")
+      yield* sizeIs(integrator, 110)
+      expect(yield* verifiedTree(url)).toBe(110)
+    })
+)
