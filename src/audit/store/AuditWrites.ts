@@ -6,7 +6,7 @@ import type { Connection } from "../../platform/postgres/Connection.ts"
 import { queryRows } from "../../platform/postgres/Rows.ts"
 import { canonicalJson, columnDefinitions, columnList, type HashedRow, isoTime } from "../encoding/AuditRow.ts"
 import type { Rejection } from "./AuditStore.ts"
-import { intakeClause, intakeJson } from "./IntakeRows.ts"
+import { intakeClause, intakeValues } from "./IntakeRows.ts"
 
 /** A dead letter that can be written after all is recorded as a replay by $2, so that each event counts in one place. */
 const insertStatement = `
@@ -54,16 +54,17 @@ type Advance = readonly [
   committed: string,
   deadLettered: string,
   replayed: string,
-  /** The rows that the transaction inserted, for the tree. */
-  intake: string
+  /** The rows that the transaction inserted, for the tree, as `intakeValues` gives them. */
+  runs: string,
+  entries: string
 ]
 
 /**
  * The last statement of each transaction, so that a session that is stuck earlier holds no lock on the row, which signing off
  * needs. The counts are written with the rows: a COMMIT whose answer is lost has written both or neither.
  */
-const advanceStatement = ([source, lastSeq, committed, deadLettered, replayed, intake]: Advance): string => `
-  ${intakeClause(intake)}
+const advanceStatement = ([source, lastSeq, committed, deadLettered, replayed, runs, entries]: Advance): string => `
+  ${intakeClause(runs, entries)}
   insert into gatekeeper.audit_source as known (source, last_seq, last_at, committed, dead_lettered, replayed)
   values (${source}, ${lastSeq}, clock_timestamp(), ${committed}, ${deadLettered}, ${replayed})
   on conflict (source) do update
@@ -72,9 +73,13 @@ const advanceStatement = ([source, lastSeq, committed, deadLettered, replayed, i
     dead_lettered = known.dead_lettered + excluded.dead_lettered,
     replayed = known.replayed + excluded.replayed`
 
-const advanceByParameters = advanceStatement(["$1", "$2", "$3", "$4", "$5", "$6"])
+const advanceByParameters = advanceStatement(["$1", "$2", "$3", "$4", "$5", "$6", "$7"])
 
-const literal = (value: string | number): string => Pg.escapeLiteral(String(value))
+/** The driver goes through a text character by character, also where there is nothing to escape. */
+const literal = (value: string | number): string => {
+  const text = String(value)
+  return text.includes("'") || text.includes("\\") ? Pg.escapeLiteral(text) : `'${text}'`
+}
 
 /** The share of COPY in the time of its message. The client bounds the message as a whole, the server each statement in it. */
 const copyShare = 0.8
@@ -91,10 +96,19 @@ export const copyStatement = (
   statementTimeout: number
 ): string => {
   const copyTimeout = Math.ceil(statementTimeout * copyShare)
+  const [runs, entries] = intakeValues(rows)
   return (
     `${beginBounded(copyTimeout, statementTimeout)}; copy gatekeeper.audit_log (${columnList}) from stdin; ` +
     `set local statement_timeout = ${Math.max(1, statementTimeout - copyTimeout)};` +
-    advanceStatement([literal(source), literal(lastSeq), literal(rows.length), "0", "0", literal(intakeJson(rows))])
+    advanceStatement([
+      literal(source),
+      literal(lastSeq),
+      literal(rows.length),
+      "0",
+      "0",
+      literal(runs),
+      literal(entries)
+    ])
   )
 }
 
@@ -161,7 +175,7 @@ export const advanceSource = (
   lastSeq: number,
   { committed, deadLettered, replayed }: Inserted,
   rows: ReadonlyArray<HashedRow>
-) => connection.query(advanceByParameters, [source, lastSeq, committed, deadLettered, replayed, intakeJson(rows)])
+) => connection.query(advanceByParameters, [source, lastSeq, committed, deadLettered, replayed, ...intakeValues(rows)])
 
 export const conflictReason = "the table holds another event under this id"
 

@@ -4,7 +4,7 @@ import type { Connection } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { queryRows } from "../../platform/postgres/Rows.ts"
 import { AuditId } from "../encoding/AuditId.ts"
-import { intakeClause, intakeJson } from "../store/IntakeRows.ts"
+import { intakeClause, intakeValues } from "../store/IntakeRows.ts"
 
 /** Rows that one step looks at. */
 const rowsInPage = 5_000
@@ -66,6 +66,6 @@ const bySourceAndSeq = (
 export const queuePage = Effect.fnUntraced(function* (connection: Connection, after: string) {
   const page = yield* queryRows(connection, Page, pageStatement, [after])
   const rows = page.filter(({ isIndexed }) => !isIndexed).toSorted(bySourceAndSeq)
-  if (rows.length > 0) yield* connection.query(`${intakeClause("$1")} select`, [intakeJson(rows)])
+  if (rows.length > 0) yield* connection.query(`${intakeClause("$1", "$2")} select`, intakeValues(rows))
   return { queued: rows.length, last: page.length < rowsInPage ? undefined : page.at(-1)?.id }
 })
